@@ -1,0 +1,341 @@
+"""Reading the table: each access pattern of adapters/table.py is one method here."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from leadtrail.adapters import cipher
+from leadtrail.adapters.projection import lead_from_json
+from leadtrail.adapters.table import (
+    SHARDS,
+    AlertItem,
+    ConfigItem,
+    EventItem,
+    IdentityItem,
+    LeadItem,
+    PersonItem,
+    Raw,
+    ReceiptItem,
+    RecordingItem,
+    RotationItem,
+    lead_key,
+    person_key,
+    raw_key,
+    receipt_key,
+)
+from leadtrail.domain import lead as leads_of
+from leadtrail.domain.delivery import Contact
+from leadtrail.domain.errors import BusyError
+from leadtrail.domain.identity import Identity
+from leadtrail.domain.instant import from_text, to_text
+from leadtrail.domain.lead import Lead
+from leadtrail.domain.trail import Event
+from leadtrail.services.ports import Alert, IdentityRow, IntakeView, Person, Receipt, Recording, Rotation, Waking
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Raw items of one page of a query, and the key to go on from."""
+
+    items: list[Raw]
+    last: Raw | None
+
+
+class TableReader:
+    """The reading half of the store; ``key`` brings the company's HMAC key when it is first needed."""
+
+    def __init__(self, client: Any, table: str, key: Callable[[], bytes], now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._table = table
+        self._key = key
+        self.now = now
+
+    # -- the ways to read ------------------------------------------------------------------------
+
+    def get(self, key: dict[str, str]) -> Raw | None:
+        """Return one item, consistently."""
+        answer = self._client.get_item(TableName=self._table, Key=raw_key(key), ConsistentRead=True)
+        item: Raw | None = answer.get("Item")
+        return item
+
+    def batch(self, keys: Iterable[dict[str, str]]) -> dict[tuple[str, str], Raw]:
+        """Return up to 100 items by key, consistently; what the table holds back is asked for again.
+
+        Raises:
+            BusyError: the table held keys back five times running.
+        """
+        wanted = [raw_key(key) for key in {(k["PK"], k["SK"]): k for k in keys}.values()]
+        found: dict[tuple[str, str], Raw] = {}
+        for _ in range(5):
+            if not wanted:
+                return found
+            request = {self._table: {"Keys": wanted, "ConsistentRead": True}}
+            answer = self._client.batch_get_item(RequestItems=request)
+            for item in answer["Responses"].get(self._table, []):
+                found[item["PK"]["S"], item["SK"]["S"]] = item
+            wanted = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+        if wanted:
+            raise BusyError
+        return found
+
+    def query(self, partition: str, **options: Any) -> Iterator[Page]:
+        """Yield the pages of one partition; ``index``, ``prefix``, ``upto``, ``below``, ``newest_first``, ``limit``."""
+        request = _query(self._table, partition, **options)
+        while True:
+            answer = self._client.query(**request)
+            yield Page(answer["Items"], answer.get("LastEvaluatedKey"))
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def items(self, partition: str, **options: Any) -> Iterator[Raw]:
+        """Yield the items of one partition, page by page."""
+        for page in self.query(partition, **options):
+            yield from page.items
+
+    def hash_identity(self, identity: Identity) -> str:
+        """Return the keyed hash that stands for an identity in the table."""
+        return hmac.new(self._key(), f"{identity.kind}:{identity.value}".encode(), hashlib.sha256).hexdigest()
+
+    def identity_key(self, identity: Identity) -> dict[str, str]:
+        """Return the key of an identity's item."""
+        return {"PK": f"IDENTITY#{identity.kind}#{self.hash_identity(identity)}", "SK": "PERSON"}
+
+    # -- the patterns ----------------------------------------------------------------------------
+
+    def intake_view(self, *, receipt: tuple[str, str], identities: Sequence[Identity], team: str) -> IntakeView:
+        """Read a delivery's receipt, identities, the team's turn and the configuration's stamp in one batch."""
+        by_key = {(key["PK"], key["SK"]): identity for identity in identities for key in [self.identity_key(identity)]}
+        receipt_at = receipt_key(*receipt)
+        turn_at = {"PK": f"TEAM#{team}", "SK": "ROTATION"}
+        stamp_at = {"PK": "CONFIG", "SK": "STAMP"}
+        keys = [receipt_at, turn_at, stamp_at, *({"PK": pk, "SK": sk} for pk, sk in by_key)]
+        found = self.batch(keys)
+        rows = {by_key[key]: _identity(item) for key, item in found.items() if key in by_key}
+        turn = found.get((turn_at["PK"], turn_at["SK"]))
+        stamp = found.get((stamp_at["PK"], stamp_at["SK"]))
+        return IntakeView(
+            receipt=self._fresh(found.get((receipt_at["PK"], receipt_at["SK"])), *receipt),
+            identities=rows,
+            rotation=Rotation(team, int(RotationItem.from_raw_data(turn).turn) if turn else 0),
+            stamp=int(ConfigItem.from_raw_data(stamp).version) if stamp else 0,
+        )
+
+    def receipt(self, source: str, key: str) -> Receipt | None:
+        """Return a receipt that has not expired."""
+        return self._fresh(self.get(receipt_key(source, key)), source, key)
+
+    def lead(self, lead_id: str) -> Lead | None:
+        """Return the projection, consistently."""
+        item = self.get(lead_key(lead_id))
+        return self._lead(item) if item else None
+
+    def leads(self, lead_ids: Sequence[str]) -> dict[str, Lead]:
+        """Return the projections of up to 100 leads in one batch."""
+        found = self.batch(lead_key(lead_id) for lead_id in lead_ids)
+        return {lead.lead_id: lead for item in found.values() for lead in [self._lead(item)]}
+
+    def persons(self, person_ids: Iterable[str]) -> dict[str, Person]:
+        """Return the contacts of up to 100 people in one batch."""
+        found = self.batch(person_key(person_id) for person_id in person_ids)
+        return {person.person_id: person for item in found.values() for person in [_person(item)]}
+
+    def lead_and_person(self, lead_id: str, person_id: str) -> tuple[Lead | None, Person | None]:
+        """Return both in one batch."""
+        found = self.batch([lead_key(lead_id), person_key(person_id)])
+        lead = found.get((f"LEAD#{lead_id}", "LEAD"))
+        person = found.get((f"PERSON#{person_id}", "CONTACT"))
+        return self._lead(lead) if lead else None, _person(person) if person else None
+
+    def person_leads(self, person_id: str) -> tuple[str, ...]:
+        """Return the ids of a person's leads, oldest first."""
+        rows = self.items(f"PERSON#{person_id}", prefix="LEAD#")
+        return tuple(row["SK"]["S"].removeprefix("LEAD#") for row in rows)
+
+    def trail(self, lead_id: str, *, after: int = 0, limit: int | None = None) -> tuple[Event, ...]:
+        """Return events by seq, from ``after`` on; texts as they rest."""
+        events: list[Event] = []
+        for item in self.items(f"LEAD#{lead_id}", between=(f"EVENT#{after + 1:08d}", "EVENT#~"), limit=limit):
+            events.append(event_from_item(item))
+            if limit is not None and len(events) == limit:
+                break
+        return tuple(events)
+
+    def alerts(self, lead_id: str) -> tuple[Alert, ...]:
+        """Return the alerts of a lead, by rule, episode and level."""
+        return tuple(_alert(item) for item in self.items(f"LEAD#{lead_id}", prefix="ALERT#"))
+
+    def identified(self, identity: Identity) -> IdentityRow | None:
+        """Return whom an identity belongs to."""
+        item = self.get(self.identity_key(identity))
+        return _identity(item) if item else None
+
+    def recording(self, recording_id: str) -> Recording | None:
+        """Return a recording by its id: its own row names the lead."""
+        item = self.get({"PK": f"RECORDING#{recording_id}", "SK": "RECORDING"})
+        return _recording(item) if item else None
+
+    def waking(self, now: datetime) -> Iterator[Waking]:
+        """Yield the clocks that want to be woken by ``now``, shard by shard, the earliest first."""
+        for shard in range(SHARDS):
+            upto = f"{to_text(now)}~"
+            for item in self.items(f"WAKE#{shard:02d}", index="GSI1", upto=upto):
+                yield Waking(item["PK"]["S"].removeprefix("LEAD#"), from_text(item["GSI1SK"]["S"].split("#")[0]))
+
+    def channels_with_work(self) -> tuple[str, ...]:
+        """Return the channels that have a message waiting: one read more than there are such channels."""
+        channels: list[str] = []
+        while True:
+            above = f"{channels[-1]}#~" if channels else ""
+            page = next(self.query("OUTBOX", index="GSI1", above=above, limit=1))
+            if not page.items:
+                return tuple(channels)
+            channels.append(page.items[0]["GSI1SK"]["S"].split("#")[0])
+
+    def _lead(self, item: Raw) -> Lead:
+        lead = lead_from_json(LeadItem.from_raw_data(item).lead)
+        if lead.fold == leads_of.FOLD:
+            return lead
+        return replace(leads_of.fold(self.trail(lead.lead_id)), fold=leads_of.FOLD)
+
+    def _fresh(self, item: Raw | None, source: str, key: str) -> Receipt | None:
+        if item is None:
+            return None
+        row = ReceiptItem.from_raw_data(item)
+        # Deletion by TTL may lag by days, so that an expired receipt is one that is not there.
+        expires_at = datetime.fromtimestamp(int(row.expires_at), UTC) if row.expires_at else None
+        if expires_at and expires_at <= self.now():
+            return None
+        return Receipt(
+            source=source,
+            key=key,
+            outcome=row.outcome,
+            lead_id=row.lead_id,
+            attempt=row.attempt,
+            received_at=from_text(row.received_at),
+            reason=row.reason,
+            body_sha256=row.body_sha256,
+            answer=row.answer,
+            expires_at=expires_at,
+        )
+
+
+def _query(
+    table: str,
+    partition: str,
+    *,
+    index: str = "",
+    prefix: str = "",
+    upto: str = "",
+    above: str = "",
+    below: str = "",
+    between: tuple[str, str] | None = None,
+    newest_first: bool = False,
+    limit: int | None = None,
+    stage: str = "",
+) -> dict[str, Any]:
+    pk, sk = (f"{index}PK", f"{index}SK") if index else ("PK", "SK")
+    names, values = {"#pk": pk}, {":pk": {"S": partition}}
+    condition = "#pk = :pk"
+    bounds = (("begins_with(#sk, :a)", prefix), ("#sk <= :a", upto), ("#sk > :a", above), ("#sk < :a", below))
+    for expression, bound in bounds:
+        if bound:
+            condition += f" AND {expression}"
+            names["#sk"] = sk
+            values[":a"] = {"S": bound}
+    if between:
+        condition += " AND #sk BETWEEN :a AND :b"
+        names["#sk"] = sk
+        values |= {":a": {"S": between[0]}, ":b": {"S": between[1]}}
+    request: dict[str, Any] = {
+        "TableName": table,
+        "KeyConditionExpression": condition,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+        "ScanIndexForward": not newest_first,
+    }
+    if index:
+        request["IndexName"] = index
+    else:
+        request["ConsistentRead"] = True
+    if limit:
+        request["Limit"] = limit
+    if stage:
+        request["FilterExpression"] = "stage = :stage"
+        values[":stage"] = {"S": stage}
+    return request
+
+
+def event_from_item(item: Raw) -> Event:
+    """Read one event; its text stays encrypted (see `readable`)."""
+    row = EventItem.from_raw_data(item)
+    return Event(
+        lead_id=row.PK.removeprefix("LEAD#"),
+        seq=int(row.SK.removeprefix("EVENT#")),
+        kind=row.kind,
+        occurred_at=from_text(row.occurred_at),
+        recorded_at=from_text(row.recorded_at),
+        actor=row.actor,
+        facts=row.facts,
+        text_hash=row.text_hash,
+        prev=row.prev,
+        seal=row.seal,
+        v=int(row.v),
+        cipher=row.cipher,
+    )
+
+
+def readable(event: Event, person: Person | None) -> Event:
+    """Return the event with its text in clear, where the person's key still exists."""
+    if event.cipher is None or person is None:
+        return event
+    return replace(event, text=cipher.decrypt(event.cipher, person.key, event.lead_id, event.seq))
+
+
+def _identity(item: Raw) -> IdentityRow:
+    row = IdentityItem.from_raw_data(item)
+    return IdentityRow(row.person_id, row.lead_id)
+
+
+def _person(item: Raw) -> Person:
+    row = PersonItem.from_raw_data(item)
+    contact = Contact(row.name, tuple(row.phones), tuple(row.emails))
+    return Person(row.PK.removeprefix("PERSON#"), contact, row.key, row.salt)
+
+
+def _alert(item: Raw) -> Alert:
+    row = AlertItem.from_raw_data(item)
+    return Alert(
+        id=row.id,
+        lead_id=row.PK.removeprefix("LEAD#"),
+        rule=row.rule,
+        episode=int(row.episode),
+        level=int(row.level),
+        audience=row.audience,
+        channel=row.channel,
+        created_at=from_text(row.created_at),
+        sent_at=from_text(row.sent_at) if row.sent_at else None,
+    )
+
+
+def _recording(item: Raw) -> Recording:
+    row = RecordingItem.from_raw_data(item)
+    return Recording(
+        id=row.PK.removeprefix("RECORDING#"),
+        lead_id=row.lead_id,
+        state=row.state,
+        object_key=row.object_key,
+        content_type=row.content_type,
+        size=int(row.size),
+        created_at=from_text(row.created_at),
+        reason=row.reason,
+        duration_ms=int(row.duration_ms) if row.duration_ms is not None else None,
+        channels=int(row.channels) if row.channels is not None else None,
+        sha256=row.sha256,
+        transcript_key=row.transcript_key,
+    )

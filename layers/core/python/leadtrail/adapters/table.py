@@ -1,0 +1,235 @@
+"""THE table: every item, its key, and every access pattern. A pattern that is not in this map does not exist.
+
+| pattern | how | keys |
+|---|---|---|
+| a delivery's surroundings | BatchGetItem | RECEIPT#<source>#<hash>, IDENTITY#<kind>#<hmac>, TEAM#<team>, CONFIG |
+| a lead | GetItem | LEAD#<lead> / LEAD |
+| a page of leads with names | BatchGetItem | LEAD#<lead> / LEAD, PERSON#<person> / CONTACT |
+| a trail | Query | LEAD#<lead> / EVENT#<seq> |
+| alerts, recordings of a lead | Query | LEAD#<lead> / ALERT#<rule>#<episode>#<level>, RECORDING#<recording> |
+| a recording by id | GetItem | RECORDING#<recording> / RECORDING -> its lead |
+| a person's leads | Query | PERSON#<person> / LEAD#<lead> |
+| who wakes by now | Query GSI1 | WAKE#<shard> / <wakes_at>#<lead>#<rule>#<episode> |
+| channels with work | Query GSI1 | OUTBOX / <channel>#<ulid> |
+| a channel's messages in order | Query | OUTBOX#<channel> / <ulid> |
+| a channel's lease and limits | GetItem, UpdateItem | CHANNEL#<channel> / STATE |
+| leads of an owner, newest first | Query GSI2 | OWNER#<rep> / <lead> |
+| leads of a team, newest first | Query GSI3 | TEAM#<team> / <lead> |
+| late leads of a team, worst first | Query GSI4 (sparse) | RISK#<team> / <9 - severity>#<breached_at>#<lead> |
+| the configuration | Query | CONFIG / <kind>#<id>; CONFIG / STAMP counts its changes |
+| a version of a configured thing | GetItem | CONFIG#<kind>#<id> / V#<n> |
+| a report | GetItem | REPORT#<report> / REPORT |
+| a team's reports, newest first | Query | REPORTS#<kind>#<team> / <day>#<report> |
+| a report link | GetItem, UpdateItem | LINK#<hmac> / LINK; its openings LINK#<hmac> / OPENED#<ulid> |
+| a report's links | Query | REPORT#<report> / LINK#<hmac> |
+| who read a contact | Query | PERSON#<person> / READ#<ulid> |
+
+Personal data rests in PERSON CONTACT and in RECEIPT BODY, nowhere else.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.models import Model
+
+from leadtrail.domain.instant import to_text
+
+SHARDS = 16  # of the wake index: no key takes an eighth of the writes (RELIABILITY row 26)
+Raw = dict[str, Any]
+
+
+class Item(Model):
+    """What every item has; calls go through one boto3 client (adapters/store.py), items only through here."""
+
+    class Meta:
+        """PynamoDB wants a name; the real one comes from the environment with each call."""
+
+        table_name = "leadtrail"
+
+    PK = UnicodeAttribute(hash_key=True)
+    SK = UnicodeAttribute(range_key=True)
+    expires_at = NumberAttribute(null=True)
+
+
+class LeadItem(Item):
+    """The projection of one trail, conditional on ``version`` (its last seq)."""
+
+    version = NumberAttribute()
+    status = UnicodeAttribute()
+    stage = UnicodeAttribute()
+    lead: JSONAttribute = JSONAttribute()
+    GSI2PK = UnicodeAttribute(null=True)
+    GSI2SK = UnicodeAttribute(null=True)
+    GSI3PK = UnicodeAttribute(null=True)
+    GSI3SK = UnicodeAttribute(null=True)
+    GSI4PK = UnicodeAttribute(null=True)
+    GSI4SK = UnicodeAttribute(null=True)
+
+
+class EventItem(Item):
+    """One sealed event; ``cipher`` is its text, encrypted with the person's key."""
+
+    v = NumberAttribute()
+    kind = UnicodeAttribute()
+    occurred_at = UnicodeAttribute()
+    recorded_at = UnicodeAttribute()
+    actor = UnicodeAttribute()
+    facts: JSONAttribute = JSONAttribute()
+    text_hash = UnicodeAttribute(null=True)
+    prev = UnicodeAttribute()
+    seal = UnicodeAttribute()
+    cipher = UnicodeAttribute(null=True)
+
+
+class ClockItem(Item):
+    """A clock's place in the wake index; what it is stands in the projection."""
+
+    state = UnicodeAttribute()
+    due_at = UnicodeAttribute()
+    GSI1PK = UnicodeAttribute(null=True)
+    GSI1SK = UnicodeAttribute(null=True)
+
+
+class PersonItem(Item):
+    """A person's contact, with the key and salt of their texts."""
+
+    name = UnicodeAttribute()
+    phones: JSONAttribute = JSONAttribute()
+    emails: JSONAttribute = JSONAttribute()
+    key = BinaryAttribute(legacy_encoding=False)
+    salt = BinaryAttribute(legacy_encoding=False)
+
+
+class RowItem(Item):
+    """A row that is only its keys and one document: pointers, readings, openings."""
+
+    doc: JSONAttribute = JSONAttribute(null=True)
+
+
+class IdentityItem(Item):
+    """Identity -> person and their latest lead; its conditional put is the de-duplication."""
+
+    person_id = UnicodeAttribute()
+    lead_id = UnicodeAttribute()
+
+
+class ReceiptItem(Item):
+    """One delivery or command that took effect."""
+
+    outcome = UnicodeAttribute()
+    attempt = UnicodeAttribute()
+    received_at = UnicodeAttribute()
+    parser = NumberAttribute()
+    lead_id = UnicodeAttribute(null=True)
+    reason = UnicodeAttribute(null=True)
+    body_sha256 = UnicodeAttribute(null=True)
+    answer: JSONAttribute = JSONAttribute(null=True)
+
+
+class BodyItem(Item):
+    """Raw bytes (zlib) and headers of a delivery, 30 days; ``archived`` is the S3 key of a large one."""
+
+    headers: JSONAttribute = JSONAttribute()
+    sha256 = UnicodeAttribute()
+    body = BinaryAttribute(null=True, legacy_encoding=False)
+    archived = UnicodeAttribute(null=True)
+
+
+class RotationItem(Item):
+    """Whose turn it is."""
+
+    turn = NumberAttribute()
+
+
+class AlertItem(Item):
+    """One notice of one clock and level."""
+
+    id = UnicodeAttribute()
+    rule = UnicodeAttribute()
+    episode = NumberAttribute()
+    level = NumberAttribute()
+    audience = UnicodeAttribute()
+    channel = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    sent_at = UnicodeAttribute(null=True)
+
+
+class OutboxItem(Item):
+    """A message that waits; GSI1 tells the sweep which channels have work."""
+
+    kind = UnicodeAttribute()
+    send_at = UnicodeAttribute()
+    attempts = NumberAttribute(default=0)
+    facts: JSONAttribute = JSONAttribute()
+    GSI1PK = UnicodeAttribute(null=True)
+    GSI1SK = UnicodeAttribute(null=True)
+
+
+class ChannelItem(Item):
+    """A robot's lease and limits: when it sent, until when it is leased and muted (epoch milliseconds)."""
+
+    lease_until = NumberAttribute(default=0)
+    muted_until = NumberAttribute(default=0)
+    sent: JSONAttribute = JSONAttribute(null=True)
+
+
+class RecordingItem(Item):
+    """One call recording; the transcript itself lies in S3."""
+
+    lead_id = UnicodeAttribute()
+    state = UnicodeAttribute()
+    object_key = UnicodeAttribute()
+    content_type = UnicodeAttribute()
+    size = NumberAttribute()
+    created_at = UnicodeAttribute()
+    reason = UnicodeAttribute(null=True)
+    duration_ms = NumberAttribute(null=True)
+    channels = NumberAttribute(null=True)
+    sha256 = UnicodeAttribute(null=True)
+    transcript_key = UnicodeAttribute(null=True)
+
+
+class ConfigItem(Item):
+    """One configured thing, or the stamp that counts the changes."""
+
+    version = NumberAttribute()
+    active_from = UnicodeAttribute(null=True)
+    body: JSONAttribute = JSONAttribute(null=True)
+
+
+def lead_key(lead_id: str, sort: str = "LEAD") -> dict[str, str]:
+    """Return the key of an item in a lead's partition."""
+    return {"PK": f"LEAD#{lead_id}", "SK": sort}
+
+
+def person_key(person_id: str, sort: str = "CONTACT") -> dict[str, str]:
+    """Return the key of an item in a person's partition."""
+    return {"PK": f"PERSON#{person_id}", "SK": sort}
+
+
+def receipt_key(source: str, key: str, sort: str = "RECEIPT") -> dict[str, str]:
+    """Return the key of a receipt or of its body."""
+    return {"PK": f"RECEIPT#{source}#{key}", "SK": sort}
+
+
+def event_sort(seq: int) -> str:
+    """Return the sort key of the event with this number."""
+    return f"EVENT#{seq:08d}"
+
+
+def shard_of(lead_id: str) -> str:
+    """Return the wake shard of a lead, spread by the random end of its ULID."""
+    return f"WAKE#{sum(lead_id[-4:].encode()) % SHARDS:02d}"
+
+
+def wake_sort(at: datetime, lead_id: str, clock_key: str) -> str:
+    """Return the sort key of a clock in the wake index."""
+    return f"{to_text(at)}#{lead_id}#{clock_key}"
+
+
+def raw_key(key: dict[str, str]) -> Raw:
+    """Return a key in DynamoDB's own form."""
+    return {name: {"S": value} for name, value in key.items()}

@@ -1,0 +1,254 @@
+"""Response clocks: how long a rep may take, when each clock next wants to be woken, and who is late.
+
+Pure functions over values; the caller brings the time. A clock is fixed when it starts: due time,
+warning and levels are computed from the pinned policy version and stand in its `clock.started`
+event, so that folding a trail needs no calendar. Limits are the brief's: 2 business hours for the
+first response, 72 hours for the second touch, 5 working days without progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from leadtrail.domain.instant import from_text, to_text
+from leadtrail.domain.policy import Distance, Policy, Rule
+from leadtrail.domain.trail import Facts, Happening
+from leadtrail.domain.worktime import Counted, WorkCalendar
+
+SYSTEM = "system:clock"
+WARNING = 0  # the level of a warning before the breach; levels after it count from 1
+OPEN_STATES = ("running", "paused", "breached")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One level of escalation of one clock: who is told from instant ``at`` (aware UTC) on."""
+
+    level: int
+    to: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A promise with a deadline; every instant is aware UTC.
+
+    ``state``: running, paused, met, breached or cancelled. A breached clock that was answered late
+    stays breached and has ``met_at``. ``level`` is the highest level recorded so far. A dormant
+    clock (history import) wakes nothing.
+    """
+
+    rule: str
+    episode: int
+    policy: str
+    policy_version: int
+    started_at: datetime
+    due_at: datetime
+    warn_at: datetime | None
+    steps: tuple[Step, ...]
+    starts: str = "lead.received"
+    meets: tuple[str, ...] = ("touch",)
+    certainty: str = "published"
+    state: str = "running"
+    warned: bool = False
+    level: int = 0
+    breached_at: datetime | None = None
+    met_at: datetime | None = None
+    dormant: bool = False
+
+    @property
+    def key(self) -> str:
+        """Rule and episode: what tells the clocks of one lead apart."""
+        return f"{self.rule}#{self.episode}"
+
+    @property
+    def is_open(self) -> bool:
+        """True while an answer is still owed."""
+        return self.state in OPEN_STATES and self.met_at is None
+
+    @property
+    def is_late(self) -> bool:
+        """True while the promise is broken and nobody has answered yet."""
+        return self.state == "breached" and self.met_at is None
+
+    @property
+    def wakes_at(self) -> datetime | None:
+        """The one instant at which the sweep has to look at this clock again, or None."""
+        if self.dormant or not self.is_open:
+            return None
+        if self.state == "running":
+            return self.warn_at if self.warn_at and not self.warned else self.due_at
+        following = (step.at for step in self.steps if step.level > self.level)
+        return next(following, None)
+
+
+def start(
+    policy: Policy,
+    rule: Rule,
+    calendar: WorkCalendar,
+    *,
+    at: datetime,
+    episode: int,
+    not_before: datetime | None = None,
+    dormant: bool = False,
+) -> Happening:
+    """Return `clock.started` for a clock that runs from ``at``.
+
+    ``not_before`` is the earliest due time: a second-touch clock that a late first touch moves into
+    the past is due one business hour from now at the earliest (DESIGN section 5).
+    """
+    counted = count(rule, calendar, at)
+    due_at = max(counted.due_at, not_before) if not_before else counted.due_at
+    warn_at = None if due_at != counted.due_at else _warning(rule, calendar, at, due_at)
+    steps = sorted(
+        ((_after(calendar, due_at, level.after), level.to) for level in rule.levels), key=lambda step: step[0]
+    )
+    facts: dict[str, Any] = {
+        "rule": rule.name,
+        "episode": episode,
+        "policy": policy.name,
+        "policy_version": policy.version,
+        "due_at": to_text(due_at),
+        "starts": rule.starts,
+        "meets": list(rule.meets),
+        "certainty": counted.certainty,
+        "levels": [{"level": n, "to": to, "at": to_text(at_)} for n, (at_, to) in enumerate(steps, start=1)],
+    }
+    if warn_at:
+        facts["warn_at"] = to_text(warn_at)
+    if dormant:
+        facts["dormant"] = True
+    return Happening("clock.started", at, SYSTEM, facts)
+
+
+def count(rule: Rule, calendar: WorkCalendar, at: datetime) -> Counted:
+    """Return the due time of ``rule`` from ``at`` with the segments that were counted."""
+    if rule.measure == "working_days":
+        return calendar.due_days_counted(at, rule.days)
+    if rule.measure == "business":
+        return calendar.due_counted(at, rule.budget)
+    return Counted(at + rule.budget, (), "published")
+
+
+def _warning(rule: Rule, calendar: WorkCalendar, at: datetime, due_at: datetime) -> datetime | None:
+    if rule.warn_at is None:
+        return None
+    if rule.measure == "natural":
+        return at + rule.budget * rule.warn_at
+    return calendar.due(at, calendar.elapsed(at, due_at) * rule.warn_at)
+
+
+def _after(calendar: WorkCalendar, breach: datetime, distance: Distance) -> datetime:
+    if distance.days:
+        return calendar.due_days(breach, distance.days)
+    return calendar.due(breach, distance.time) if distance.time > timedelta(0) else breach
+
+
+def started(facts: Facts, at: datetime) -> Clock:
+    """Read `clock.started` back into a running clock."""
+    return Clock(
+        rule=facts["rule"],
+        episode=int(facts["episode"]),
+        policy=facts["policy"],
+        policy_version=int(facts["policy_version"]),
+        started_at=at,
+        due_at=from_text(facts["due_at"]),
+        warn_at=from_text(facts["warn_at"]) if "warn_at" in facts else None,
+        steps=tuple(Step(int(s["level"]), s["to"], from_text(s["at"])) for s in facts["levels"]),
+        starts=facts["starts"],
+        meets=tuple(facts["meets"]),
+        certainty=facts["certainty"],
+        dormant=bool(facts.get("dormant", False)),
+    )
+
+
+def apply(clock: Clock, kind: str, at: datetime, facts: Facts) -> Clock:
+    """Fold one event of this clock into it; ``at`` is the event's occurred_at.
+
+    The order of a breach and an answer does not matter: an answer that happened by the due time
+    makes the clock met, whenever we learned of it.
+    """
+    if kind == "clock.warned":
+        return replace(clock, warned=True)
+    if kind == "clock.breached":
+        clock = replace(clock, breached_at=clock.due_at)
+        return replace(clock, state="breached") if not _met_in_time(clock) and clock.state == "running" else clock
+    if kind == "clock.escalated":
+        return replace(clock, level=max(clock.level, int(facts["level"])))
+    if kind == "clock.met":
+        met_at = min(at, clock.met_at) if clock.met_at else at
+        clock = replace(clock, met_at=met_at)
+        return (
+            replace(clock, state="met", breached_at=None) if _met_in_time(clock) else replace(clock, state="breached")
+        )
+    if kind == "clock.cancelled" and clock.met_at is None:
+        return replace(clock, state="cancelled")
+    if kind == "clock.woken":
+        return replace(clock, dormant=False)
+    return clock
+
+
+def _met_in_time(clock: Clock) -> bool:
+    return clock.met_at is not None and clock.met_at <= clock.due_at
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Somebody must be told: a clock of this lead reached a level (0: a warning)."""
+
+    clock: Clock
+    level: int
+    to: str
+    at: datetime
+
+
+def wake(clock: Clock, now: datetime) -> tuple[tuple[Happening, ...], Notice | None]:
+    """Return what became true of ``clock`` by ``now``, each at its own instant, and the one notice.
+
+    A late sweep records every level that has passed and tells the highest only. A breach supersedes
+    a warning that nobody sent.
+    """
+    if clock.wakes_at is None or clock.wakes_at > now:
+        return (), None
+    happenings = []
+    if clock.state == "running" and now < clock.due_at:
+        warned = _happening("clock.warned", clock, clock.warn_at or now)
+        return (warned,), Notice(clock, WARNING, clock.steps[0].to, clock.warn_at or now)
+    if clock.state == "running":
+        happenings.append(_happening("clock.breached", clock, clock.due_at))
+    passed = [step for step in clock.steps if clock.level < step.level and step.at <= now]
+    happenings += [_happening("clock.escalated", clock, step.at, level=step.level, to=step.to) for step in passed]
+    notice = Notice(clock, passed[-1].level, passed[-1].to, passed[-1].at) if passed else None
+    return tuple(happenings), notice
+
+
+def meet(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
+    """Return `clock.met` for every clock that ``what`` (touch or stage) answers at ``at``, and the corrected ones.
+
+    A clock is corrected when it had been recorded as breached, and the answer came in time after all.
+    """
+    met, corrected = [], []
+    for clock in clocks:
+        owed = clock.state in OPEN_STATES and (clock.met_at is None or at < clock.met_at)
+        if what in clock.meets and owed and _answers(clock, at):
+            met.append(_happening("clock.met", clock, at, by=what))
+            if clock.state == "breached" and at <= clock.due_at:
+                corrected.append(clock)
+    return tuple(met), tuple(corrected)
+
+
+def _answers(clock: Clock, at: datetime) -> bool:
+    """A call that itself brought the lead in answers it; a second touch has to come after the first."""
+    return clock.starts == "lead.received" or at > clock.started_at
+
+
+def cancel(clocks: Iterable[Clock], at: datetime, why: str) -> tuple[Happening, ...]:
+    """Return `clock.cancelled` for every clock that still owes an answer."""
+    return tuple(_happening("clock.cancelled", clock, at, why=why) for clock in clocks if clock.is_open)
+
+
+def _happening(kind: str, clock: Clock, at: datetime, **facts: Any) -> Happening:
+    return Happening(kind, at, SYSTEM, {"rule": clock.rule, "episode": clock.episode, **facts})

@@ -1,0 +1,59 @@
+"""Deliveries: what a provider's message says, after its bytes were verified and before anything is decided."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from leadtrail.domain.identity import Identity
+
+PARSER = 1  # the version of the parsers; a replay with a newer one derives the delivery again
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One finished call; ``started_at`` is aware UTC, ``talk_s`` seconds of talk (never ring time)."""
+
+    direction: str
+    started_at: datetime
+    talk_s: int
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Who the person is: personal data, kept in the contact item only."""
+
+    name: str = ""
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One verified message of one source.
+
+    ``key`` is the provider's delivery key (CONTRACTS section 8); ``occurred_at`` (aware UTC) is the
+    provider's time, believed up to 15 minutes where the source signs (``signed``). ``parked`` says
+    why the message makes no lead; it is kept, and an operator sees it.
+    """
+
+    source: str
+    key: str
+    kind: str  # lead or call
+    occurred_at: datetime | None
+    signed: bool
+    identities: tuple[Identity, ...] = ()
+    contact: Contact = field(default_factory=Contact)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    source_ref: str | None = None
+    owner_hint: str | None = None  # the WeCom UserID that added the contact
+    call: CallRecord | None = None
+    parked: str | None = None
+
+    @property
+    def receipt(self) -> str:
+        """The receipt's key: a hash, since some providers' keys name the person."""
+        return hashlib.sha256(f"{self.source}\n{self.key}".encode()).hexdigest()[:40]

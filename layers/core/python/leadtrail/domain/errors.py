@@ -1,0 +1,121 @@
+"""Every named refusal of Leadtrail, drawn once.
+
+LeadtrailError
+├── InvalidInputError        422 invalid-input: a field makes no sense; names it
+│   ├── PolicyInvalidError   422 policy-invalid
+│   └── RecordingRefusedError 422 recording-refused
+├── MalformedBodyError       400 malformed-body: not the JSON or XML that we read
+├── BodyTooLargeError        413 body-too-large
+├── UnauthenticatedError     401 unauthenticated: forged, stale or unsigned; says nothing more
+├── ForbiddenError           403 forbidden: the role may not do this at all
+├── NotFoundError            404 not-found: absent, or not the caller's to see
+├── IdempotencyMismatchError 409 idempotency-mismatch
+├── LinkGoneError            410 link-gone: expired or revoked
+├── StaleLeadError           409 stale-lead: somebody else changed the lead first
+└── BusyError                503 busy: the table cannot take it now; try again
+
+The edge answers ``application/problem+json`` (RFC 9457) with ``code``, ``title`` and ``facts``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LeadtrailError(Exception):
+    """A refusal that the product has a word for; ``facts`` go to the wire beside ``code``."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "系统内部错误"
+
+    def __init__(self, detail: str = "", **facts: object) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail
+        self.facts = facts
+
+    def problem(self) -> dict[str, object]:
+        """Return the RFC 9457 object: type, title, status, code, detail and the facts."""
+        return {
+            "type": f"/problems/{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            **({"detail": self.detail} if self.detail else {}),
+            **self.facts,
+        }
+
+
+class InvalidInputError(LeadtrailError):
+    """A value makes no sense; ``field`` is its path, ``rule`` what it breaks."""
+
+    code, status, title = "invalid-input", 422, "提交的内容有误"
+
+    def __init__(self, field: str, rule: str, **facts: object) -> None:
+        super().__init__(f"{field}: {rule}", field=field, rule=rule, **facts)
+
+
+class PolicyInvalidError(InvalidInputError):
+    """A policy that no clock could follow."""
+
+    code, title = "policy-invalid", "时限规则有误"
+
+
+class RecordingRefusedError(InvalidInputError):
+    """An upload that the policy does not let in: no consent, wrong type, wrong size."""
+
+    code, title = "recording-refused", "录音不符合上传要求"
+
+
+class MalformedBodyError(LeadtrailError):
+    """The body is not the JSON, form or XML that this address reads."""
+
+    code, status, title = "malformed-body", 400, "请求内容无法解析"
+
+
+class BodyTooLargeError(LeadtrailError):
+    """The body is over the limit of 256 KB."""
+
+    code, status, title = "body-too-large", 413, "请求内容超过上限"
+
+
+class UnauthenticatedError(LeadtrailError):
+    """Forged, stale or unsigned; the answer carries no detail."""
+
+    code, status, title = "unauthenticated", 401, "身份验证失败"
+
+
+class ForbiddenError(LeadtrailError):
+    """The caller's role may not do this, whatever the object."""
+
+    code, status, title = "forbidden", 403, "没有权限执行此操作"
+
+
+class NotFoundError(LeadtrailError):
+    """Absent, or not the caller's to see: the answer is the same."""
+
+    code, status, title = "not-found", 404, "没有找到"
+
+
+class IdempotencyMismatchError(LeadtrailError):
+    """The same Idempotency-Key came with another body."""
+
+    code, status, title = "idempotency-mismatch", 409, "幂等键已用于不同的请求"
+
+
+class StaleLeadError(LeadtrailError):
+    """Somebody else changed the lead between our read and our write, more often than we retry."""
+
+    code, status, title = "stale-lead", 409, "线索刚被他人更新,请重试"
+
+
+class LinkGoneError(LeadtrailError):
+    """A report link that was valid once: expired or revoked."""
+
+    code, status, title = "link-gone", 410, "链接已失效"
+
+
+class BusyError(LeadtrailError):
+    """The table cannot take the write now."""
+
+    code, status, title = "busy", 503, "系统繁忙,请稍后重试"

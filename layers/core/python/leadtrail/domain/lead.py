@@ -1,0 +1,206 @@
+"""The lead: what a trail says it is, as a fold.
+
+Events fold by (occurred_at, rank of kind, seq), so that a late truth takes its place among what was
+known before; `evolve` folds only what is new, and asks for the whole trail when something is older
+than the newest event that the projection has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from leadtrail.domain import clock as clocks_of
+from leadtrail.domain.clock import Clock
+from leadtrail.domain.instant import from_text, to_text
+from leadtrail.domain.trail import GENESIS, Event, Facts
+
+FOLD = 1  # the version of this fold; a projection of another version is folded again when it is read
+OPEN, WON, LOST = "open", "won", "lost"
+NEW_STAGE = "新线索"
+UNANSWERED = "超时未响应"
+SENT_BACK = "反复退回同一阶段"
+SKIPPED = "连续3次跳过SOP项"
+RISK_TAGS = (UNANSWERED, SENT_BACK, SKIPPED)
+RESPONSE_RULES = ("first_response", "second_touch")
+
+_RANK = {"lead.received": 0, "source.added": 1, "owner.assigned": 2, "clock.started": 3, "touch.recorded": 4}
+_RANK |= {"stage.changed": 5, "clock.met": 6, "clock.warned": 7, "clock.breached": 8, "clock.escalated": 9}
+_OTHER = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEntry:
+    """One channel through which the lead came; ``at`` is aware UTC."""
+
+    source: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """What the trail says; every instant is aware UTC, ``seq`` and ``head`` name the last sealed event."""
+
+    lead_id: str
+    person_id: str
+    source: str
+    received_at: datetime
+    team: str
+    stage: str
+    stage_at: datetime
+    owner: str | None = None
+    status: str = OPEN
+    sources: tuple[SourceEntry, ...] = ()
+    clocks: tuple[Clock, ...] = ()
+    touches: int = 0
+    first_touch_at: datetime | None = None
+    last_touch_at: datetime | None = None
+    origin: str = "live"
+    seq: int = 0
+    head: str = GENESIS
+    newest: str = ""
+    fold: int = FOLD
+
+    @property
+    def is_open(self) -> bool:
+        """True until the lead is won or lost."""
+        return self.status == OPEN
+
+    @property
+    def late_clocks(self) -> tuple[Clock, ...]:
+        """The clocks whose promise is broken and unanswered."""
+        return tuple(clock for clock in self.clocks if clock.is_late)
+
+    @property
+    def risk(self) -> tuple[str, ...]:
+        """The report's tags of this lead, in the report's order (PRODUCT 45 to 48)."""
+        return (UNANSWERED,) if any(clock.rule in RESPONSE_RULES for clock in self.late_clocks) else ()
+
+    @property
+    def severity(self) -> int:
+        """The highest level that a late clock has reached; 0 when nobody is late."""
+        return max((max(clock.level, 1) for clock in self.late_clocks), default=0)
+
+    def clock(self, rule: str, episode: int) -> Clock | None:
+        """Return the clock of that rule and episode, if it was ever started."""
+        return next((clock for clock in self.clocks if (clock.rule, clock.episode) == (rule, episode)), None)
+
+    def next_episode(self, rule: str) -> int:
+        """Return the number of the episode that a new clock of ``rule`` would have."""
+        return 1 + sum(clock.rule == rule for clock in self.clocks)
+
+
+class NeedsTrailError(Exception):
+    """A new event is older than the projection's newest: only the whole trail can be folded."""
+
+
+def order(event: Event) -> str:
+    """Return the key by which events fold: `lead.received` first, then time, rank of kind, seq."""
+    first = 0 if event.kind == "lead.received" else 1
+    return f"{first}|{to_text(event.occurred_at)}|{_RANK.get(event.kind, _OTHER):02d}|{event.seq:08d}"
+
+
+def fold(events: Iterable[Event]) -> Lead:
+    """Fold a whole trail into its lead.
+
+    Raises:
+        ValueError: the trail has no `lead.received`.
+    """
+    lead: Lead | None = None
+    last: Event | None = None
+    for event in sorted(events, key=order):
+        lead = _apply(lead, event)
+        last = event if last is None or event.seq > last.seq else last
+    if lead is None or last is None:
+        raise ValueError("a trail begins with lead.received")
+    return replace(lead, seq=last.seq, head=last.seal)
+
+
+def evolve(lead: Lead | None, events: Sequence[Event]) -> Lead:
+    """Fold new events (by seq) into the projection.
+
+    Raises:
+        NeedsTrailError: one of them is older than the newest event folded so far.
+    """
+    last = events[-1]
+    for event in sorted(events, key=order):
+        if lead is not None and order(event) < lead.newest:
+            raise NeedsTrailError
+        lead = _apply(lead, event)
+    if lead is None:
+        raise ValueError("no event, no lead")
+    return replace(lead, seq=last.seq, head=last.seal)
+
+
+def _apply(lead: Lead | None, event: Event) -> Lead:
+    facts, at = event.facts, event.occurred_at
+    if event.kind == "lead.received":
+        lead = _received(event)
+    elif lead is None:
+        raise ValueError("a trail begins with lead.received")
+    elif event.kind == "clock.started":
+        lead = replace(lead, clocks=(*lead.clocks, clocks_of.started(facts, at)))
+    elif event.kind.startswith("clock."):
+        lead = replace(lead, clocks=tuple(_clock_event(clock, event) for clock in lead.clocks))
+    elif event.kind == "touch.recorded":
+        lead = _touched(lead, facts)
+    else:
+        lead = _changed(lead, event.kind, at, facts)
+    return replace(lead, newest=max(lead.newest, order(event)))
+
+
+def _received(event: Event) -> Lead:
+    facts = event.facts
+    is_import = facts.get("origin") == "import"
+    received_at = event.occurred_at if is_import else event.recorded_at
+    return Lead(
+        lead_id=event.lead_id,
+        person_id=facts.get("person", ""),
+        source=facts["source"],
+        received_at=received_at,
+        team=facts.get("team", ""),
+        stage=facts["stage"],
+        stage_at=received_at,
+        sources=(SourceEntry(facts["source"], received_at),),
+        origin="import" if is_import else "live",
+    )
+
+
+def _clock_event(clock: Clock, event: Event) -> Clock:
+    if (clock.rule, clock.episode) != (event.facts["rule"], event.facts["episode"]):
+        return clock
+    return clocks_of.apply(clock, event.kind, event.occurred_at, event.facts)
+
+
+def _touched(lead: Lead, facts: Facts) -> Lead:
+    if not facts["effective"]:
+        return lead
+    at = from_text(facts["effective_at"])
+    return replace(
+        lead,
+        touches=lead.touches + 1,
+        first_touch_at=min(at, lead.first_touch_at or at),
+        last_touch_at=max(at, lead.last_touch_at or at),
+    )
+
+
+def _changed(lead: Lead, kind: str, at: datetime, facts: Facts) -> Lead:
+    if kind == "source.added":
+        return replace(lead, sources=(*lead.sources, SourceEntry(facts["source"], at)))
+    if kind == "owner.assigned":
+        return replace(lead, owner=facts["owner"], team=facts.get("team", lead.team))
+    if kind == "stage.changed":
+        return replace(lead, stage=facts["to"], stage_at=at)
+    if kind == "lead.closed":
+        return replace(lead, status=facts["outcome"], stage=facts.get("stage", lead.stage), stage_at=at)
+    if kind == "lead.reopened":
+        return replace(lead, status=OPEN, stage=facts.get("stage", lead.stage), stage_at=at)
+    return lead
+
+
+def backdated(received_at: datetime, occurred_at: datetime | None, *, signed: bool) -> datetime:
+    """Return when clocks start: at ``received_at``, or up to 15 minutes earlier where a signed source says so."""
+    if occurred_at is None or not signed or occurred_at >= received_at:
+        return received_at
+    return max(occurred_at, received_at - timedelta(minutes=15))

@@ -1,0 +1,94 @@
+"""The composition root: one `world()` per container, which builds each collaborator when it is first used.
+
+Importing this module reads no environment and opens no client.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from leadtrail.runtime import settings as settings_of
+
+if TYPE_CHECKING:
+    from leadtrail.adapters.config import TableConfiguration
+    from leadtrail.adapters.objects import Objects
+    from leadtrail.adapters.secrets import Secrets
+    from leadtrail.adapters.store import TableStore
+
+
+class World:
+    """The collaborators of one container. Imports stand in the properties: what is not used is not loaded."""
+
+    def __init__(self, settings: settings_of.Settings) -> None:
+        self.settings = settings
+
+    @staticmethod
+    def now() -> datetime:
+        """Return the real time, aware UTC: the only place that asks the machine."""
+        return datetime.now(UTC)
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        """The DynamoDB client."""
+        return client("dynamodb")
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Secrets Manager, with a short memory."""
+        from leadtrail.adapters.secrets import Secrets  # noqa: PLC0415 - only where a secret is needed
+
+        return Secrets(lambda: client("secretsmanager"), self.settings.secret_prefix, self.now)
+
+    @cached_property
+    def store(self) -> TableStore:
+        """The table."""
+        from leadtrail.adapters.store import TableStore  # noqa: PLC0415 - some entries need no table
+
+        return TableStore(self.dynamodb, self.settings.table, self._hmac_key, self.now)
+
+    @cached_property
+    def config(self) -> TableConfiguration:
+        """The company's configuration."""
+        from leadtrail.adapters.config import TableConfiguration  # noqa: PLC0415 - some entries need none
+
+        return TableConfiguration(self.store, self.settings.zone)
+
+    @cached_property
+    def objects(self) -> Objects:
+        """S3."""
+        from leadtrail.adapters.objects import Objects  # noqa: PLC0415 - the webhook and the sweep load no S3
+
+        return Objects(lambda: client("s3"))
+
+    def _hmac_key(self) -> bytes:
+        return self.secrets.text(self.settings.key_secret).encode()
+
+
+def client(service: str) -> Any:
+    """Return a boto3 client that signs with SigV4 and gives up in time for its caller to answer."""
+    import boto3  # noqa: PLC0415 - importing this module stays free
+    from botocore.config import Config  # noqa: PLC0415 - see above
+
+    timeouts: dict[str, Any] = {
+        "connect_timeout": 2,
+        "read_timeout": 10,
+        "retries": {"mode": "standard", "max_attempts": 3},
+    }
+    if service == "s3":
+        # boto3 still signs presigned URLs as SigV2 in us-east-1 unless told (FACTS).
+        timeouts |= {"signature_version": "s3v4", "s3": {"addressing_style": "path" if _is_local() else "auto"}}
+    return boto3.client(service, config=Config(**timeouts))
+
+
+def _is_local() -> bool:
+    import os  # noqa: PLC0415 - see client
+
+    return "AWS_ENDPOINT_URL" in os.environ
+
+
+@cache
+def world() -> World:
+    """Return this container's world, built on first use."""
+    return World(settings_of.read())

@@ -1,0 +1,223 @@
+"""What the use cases need of the outside, as Protocols: adapters implement them, tests fake them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from leadtrail.domain.company import Company
+from leadtrail.domain.delivery import Contact
+from leadtrail.domain.identity import Identity
+from leadtrail.domain.lead import Lead
+from leadtrail.domain.policy import Policy
+from leadtrail.domain.trail import Event, Happening
+from leadtrail.domain.worktime import WorkCalendar
+
+Now = Callable[[], datetime]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person's contact with the key and salt of their texts: personal data."""
+
+    person_id: str
+    contact: Contact
+    key: bytes
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRow:
+    """Who an identity belongs to, and the lead that this person was last given."""
+
+    person_id: str
+    lead_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that one delivery or command took effect; kept for as long as its source may repeat itself.
+
+    ``attempt`` is drawn once per invocation, so that a writer whose answer was lost knows its own.
+    ``answer`` is what people's commands answer again. ``expires_at`` None: kept for good.
+    """
+
+    source: str
+    key: str
+    outcome: str
+    lead_id: str | None
+    attempt: str
+    received_at: datetime
+    reason: str | None = None
+    body_sha256: str | None = None
+    answer: Mapping[str, Any] | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawBody:
+    """The bytes of a delivery as they came, with their headers; ``archived`` names the S3 key of a large one."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    sha256: str
+    archived: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One notice of one clock: created once per lead, rule, episode and level."""
+
+    id: str
+    lead_id: str
+    rule: str
+    episode: int
+    level: int
+    audience: str
+    channel: str
+    created_at: datetime
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A message that waits: facts only, its words are made at the moment of sending."""
+
+    channel: str
+    id: str
+    kind: str  # alert or report
+    send_at: datetime
+    facts: Mapping[str, Any]
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The turn of a team's rotation, as read; committing it moves the turn on by one."""
+
+    team: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One call recording of a lead; ``state``: waiting, queued, transcribing, ready or failed."""
+
+    id: str
+    lead_id: str
+    state: str
+    object_key: str
+    content_type: str
+    size: int
+    created_at: datetime
+    reason: str | None = None
+    duration_ms: int | None = None
+    channels: int | None = None
+    sha256: str | None = None
+    transcript_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeView:
+    """What one batch read tells about a delivery: its receipt, who it may be, whose turn it is, the stamp."""
+
+    receipt: Receipt | None
+    identities: Mapping[Identity, IdentityRow]
+    rotation: Rotation
+    stamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waking:
+    """A clock of this lead wanted to be woken at this instant."""
+
+    lead_id: str
+    wakes_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One decision, written in one conditional transaction or not at all.
+
+    ``lead`` is what was read (None: a new one); the write is conditional on its version. ``person``
+    is needed where a happening carries text, and is written when ``new_person``.
+    """
+
+    lead_id: str
+    recorded_at: datetime
+    lead: Lead | None = None
+    happenings: Sequence[Happening] = ()
+    person: Person | None = None
+    new_person: bool = False
+    claims: Sequence[Identity] = ()  # identities that become this person's
+    moves: Sequence[tuple[Identity, IdentityRow]] = ()  # identities that now point to this lead, as read before
+    contact: Contact | None = None  # a known person's contact, as it is to be from now on
+    receipt: Receipt | None = None
+    raw: RawBody | None = None
+    alerts: Sequence[Alert] = ()
+    outbox: Sequence[OutboxRow] = ()
+    rotation: Rotation | None = None
+    recording: Recording | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What stands in the table now; ``lead`` is None where only a receipt was written."""
+
+    lead: Lead | None
+    events: tuple[Event, ...] = ()
+    alerts: tuple[Alert, ...] = field(default_factory=tuple)
+
+
+class ConflictError(Exception):
+    """Somebody else wrote first: read again and decide again."""
+
+
+class Store(Protocol):
+    """The table, as the use cases see it. Reads that precede a write are consistent."""
+
+    def settled(self, attempt: Callable[[], T]) -> T:
+        """Call ``attempt`` again, with jitter, for as long as it meets ConflictError (then StaleLeadError)."""
+
+    def commit(self, change: Change) -> Committed:
+        """Write one decision in one transaction; raises ConflictError, BusyError."""
+
+    def intake_view(self, *, receipt: tuple[str, str], identities: Sequence[Identity], team: str) -> IntakeView:
+        """Read a delivery's surroundings in one batch."""
+
+    def receipt(self, source: str, key: str) -> Receipt | None:
+        """Return a receipt that has not expired."""
+
+    def lead(self, lead_id: str) -> Lead | None:
+        """Return the projection, consistently."""
+
+    def lead_and_person(self, lead_id: str, person_id: str) -> tuple[Lead | None, Person | None]:
+        """Return both in one batch."""
+
+    def leads(self, lead_ids: Sequence[str]) -> dict[str, Lead]:
+        """Return the projections of up to 100 leads in one batch."""
+
+    def persons(self, person_ids: Iterable[str]) -> dict[str, Person]:
+        """Return the contacts of up to 100 people in one batch."""
+
+    def trail(self, lead_id: str, *, after: int = 0, limit: int | None = None) -> tuple[Event, ...]:
+        """Return events by seq, texts as they rest (encrypted)."""
+
+    def alerts(self, lead_id: str) -> tuple[Alert, ...]:
+        """Return the alerts of a lead."""
+
+
+class Configuration(Protocol):
+    """The company's configuration, cached."""
+
+    def company(self, stamp: int | None = None) -> Company:
+        """Return the configuration; one older than ``stamp`` is read again."""
+
+    def policy(self, name: str, version: int) -> Policy:
+        """Return one version of a policy, for ever the same."""
+
+    def calendar(self, policy: Policy) -> WorkCalendar:
+        """Return the working time of a policy version."""
