@@ -70,7 +70,7 @@ DEFAULT_POLICY: dict[str, Any] = {
         },
     ],
 }
-SOURCES = {
+SOURCES: dict[str, dict[str, Any]] = {
     "wecom": {"provider": "wecom", "team": "huadong", "secret": "source/wecom"},
     "standard": {"provider": "standard", "team": "huadong", "secret": "source/standard"},
     "typeform": {
@@ -80,7 +80,7 @@ SOURCES = {
         "fields": {"name": "name", "phone": "phone", "email": "email"},
     },
 }
-CHANNELS = {
+CHANNELS: dict[str, dict[str, Any]] = {
     "huadong-group": {"bot": "wecom", "audiences": ["owner"], "team": "huadong", "name": "华东一组群机器人"},
     "huanan-group": {"bot": "wecom", "audiences": ["owner"], "team": "huanan", "name": "华南一组群机器人"},
     "managers": {"bot": "dingtalk", "audiences": ["manager", "director"], "team": None, "name": "主管机器人"},
@@ -89,7 +89,9 @@ CHANNELS = {
 
 def configure(config: TableConfiguration, *, now: datetime, policy: Mapping[str, Any] | None = None) -> None:
     """Write the simulated company; what stands already is left as it is."""
-    wanted: list[tuple[str, str, dict[str, Any]]] = [("company", "company", {"name": "搭搭示例公司", "zone": "Asia/Shanghai"})]
+    wanted: list[tuple[str, str, dict[str, Any]]] = [
+        ("company", "company", {"name": "搭搭示例公司", "zone": "Asia/Shanghai"})
+    ]
     wanted += [("team", team, {"name": name}) for team, name in TEAMS.items()]
     wanted += [("rep", user.rep_id, _rep(user)) for user in USERS]
     wanted += [("source", name, dict(body)) for name, body in SOURCES.items()]

@@ -10,6 +10,7 @@ from infra import layers
 from infra.choices import Choices
 
 ROOT = layers.ROOT
+MODELS = ROOT / "layers" / "model"
 NO_BYTECODE = ["**/__pycache__", "**/*.pyc"]
 
 
@@ -30,6 +31,7 @@ class Layers(Construct):
         thirdparty: what every function may import beside boto3.
         speech: the recogniser and the audio decoder.
         model: the speech model, or None when it is read from elsewhere or was not fetched (`leadtrail model fetch`).
+        model_path: the folder of the model as the function sees it.
     """
 
     def __init__(self, scope: Construct, id: str, *, choices: Choices) -> None:
@@ -40,7 +42,9 @@ class Layers(Construct):
         self.core = self._layer("Core", self._source("layers/core"))
         self.thirdparty = self._layer("Thirdparty", self._installed("thirdparty"))
         self.speech = self._layer("Speech", self._installed("speech"))
-        self.model = self._layer("Model", self._model()) if self._has_model() else None
+        self.model = self._model()
+        model = find_model(MODELS)
+        self.model_path = choices.model_path or (f"/opt/model/{model.name}" if model else "/opt/model")
 
     def _layer(self, name: str, content: lambda_.Code) -> lambda_.LayerVersion:
         return lambda_.LayerVersion(
@@ -59,18 +63,24 @@ class Layers(Construct):
             return lambda_.Code.from_asset(str(ROOT / "layers" / name))
         return lambda_.Code.from_asset(str(layers.build(name, self._target)))
 
-    def _model(self) -> lambda_.Code:
-        # The folder above is the asset, so that the model unpacks to /opt/model.
-        return lambda_.Code.from_asset(str(ROOT / "layers"), ignore_mode=IgnoreMode.GIT, exclude=["/*", "!/model"])
+    def _model(self) -> lambda_.LayerVersion | None:
+        if self._choices.local or self._choices.model_path or not find_model(MODELS):
+            return None
+        # The folder above is the asset, so that the model unpacks below /opt/model.
+        content = lambda_.Code.from_asset(str(MODELS.parent), ignore_mode=IgnoreMode.GIT, exclude=["/*", "!/model"])
+        return self._layer("Model", content)
 
-    def _has_model(self) -> bool:
-        elsewhere = self._choices.local or self._choices.model_path is not None
-        return not elsewhere and is_model(ROOT / "layers" / "model")
 
+def find_model(folder: Path) -> Path | None:
+    """Return the Vosk model that `leadtrail model fetch` left in this folder, or None.
 
-def is_model(folder: Path) -> bool:
-    """Whether a Vosk model lies here: its acoustic model is `am/final.mdl`, in models of old `final.mdl`."""
-    return (folder / "am" / "final.mdl").exists() or (folder / "final.mdl").exists()
+    Raises:
+        ValueError: several lie there, so that nobody can say which one is meant.
+    """
+    found = sorted(path.parent.parent for path in folder.glob("*/am/final.mdl"))
+    if len(found) > 1:
+        raise ValueError(f"{folder} holds several models: {', '.join(path.name for path in found)}; keep one")
+    return found[0] if found else None
 
 
 def runtime(choices: Choices) -> lambda_.Runtime:

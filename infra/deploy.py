@@ -86,21 +86,21 @@ def assembly(folder: Path) -> Assembly:
     artifacts = json.loads((folder / "manifest.json").read_text())["artifacts"]
     stacks = [(name, one) for name, one in artifacts.items() if one["type"] == "aws:cloudformation:stack"]
     if len(stacks) != 1:
-        raise DeployError(f"{folder} 里应当有且只有一个堆栈,实际有 {len(stacks)} 个")
+        raise DeployError(f"{folder} 里应当有且只有一个堆栈，实际有 {len(stacks)} 个")
     name, stack = stacks[0]
     template = folder / stack["properties"]["templateFile"]
     manifests = [one for one in artifacts.values() if one["type"] == "cdk:asset-manifest"]
     assets = tuple(asset for one in manifests for asset in _assets(folder, folder / one["properties"]["file"]))
     own = [asset for asset in assets if asset.source == template]
     if not own:
-        raise DeployError(f"{template.name} 不在资产清单里,无法按地址部署")
+        raise DeployError(f"{template.name} 不在资产清单里，无法按地址部署")
     return Assembly(stack["properties"].get("stackName", name), json.loads(template.read_text()), own[0], assets)
 
 
 def _assets(folder: Path, manifest: Path) -> Iterator[Asset]:
     for file in json.loads(manifest.read_text())["files"].values():
         if "path" not in file["source"]:
-            raise DeployError(f"{manifest.name} 里有需要执行程序才能得到的资产,本地模式不支持")
+            raise DeployError(f"{manifest.name} 里有需要执行程序才能得到的资产，本地模式不支持")
         for destination in file["destinations"].values():
             bucket, key = _placed(destination["bucketName"]), _placed(destination["objectKey"])
             yield Asset(folder / file["source"]["path"], file["source"].get("packaging", "file"), bucket, key)
@@ -232,7 +232,7 @@ def _reasons(name: str, stack: Mapping[str, Any] | None, cloudformation: Any, lo
     lines = log.read_bytes()[started_at:].decode(errors="replace").splitlines() if log.exists() else []
     said += [line for line in lines if any(word in line for word in LOG_WORDS)][-15:]
     listed = "\n".join(f"  {line}" for line in said if line)
-    return f"堆栈 {name} 部署失败(状态 {status})。原因:\n{listed}\n改动较大时可以重新开始:make demo FRESH=1"
+    return f"堆栈 {name} 部署失败（状态 {status}）。原因：\n{listed}\n改动较大时可以重新开始：make demo FRESH=1"
 
 
 def _allow_origins(template: Mapping[str, Any], outputs: Mapping[str, str], *, apis: Callable[[], Any]) -> None:

@@ -122,7 +122,7 @@ class Interrupt:
     def __call__(self, number: int, frame: object) -> None:
         """Raise KeyboardInterrupt once; `os.write` because printing is not allowed to be interrupted by itself."""
         if self._stopping:
-            os.write(2, "\n正在保存数据,请稍候……\n".encode())
+            os.write(2, "\n正在保存数据，请稍候……\n".encode())
             return
         self._stopping = True
         raise KeyboardInterrupt
@@ -158,7 +158,7 @@ def synthesize(home: Home, chosen: Mapping[str, str]) -> None:
         )
     if done.returncode or not (home.assembly / "manifest.json").exists():
         last = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-        raise LocalError(f"生成模板失败(python -m infra.app,代码 {done.returncode})。日志 {log} 的末尾:\n{last}")
+        raise LocalError(f"生成模板失败（python -m infra.app，代码 {done.returncode}）。日志 {log} 的末尾：\n{last}")
 
 
 def sign_up(users: Sequence[User], pool: str, cognito: Any) -> None:
@@ -182,24 +182,26 @@ def token(stack: Mapping[str, Any], name: str) -> str:
     """
     names = [user["name"] for user in stack["users"]]
     if name not in names:
-        raise LocalError(f"演示里没有“{name}”。可以登录的有:{'、'.join(names)}")
-    return _sign_in(Aws(**stack["aws"]).client("cognito-idp"), stack["sign_in"]["client_id"], name)
+        raise LocalError(f"演示里没有“{name}”。可以登录的有：{'、'.join(names)}")
+    return sign_in(Aws(**stack["aws"]).client("cognito-idp"), stack["sign_in"]["client_id"], name)
 
 
-def _sign_in(cognito: Any, client_id: str, name: str) -> str:
+def sign_in(cognito: Any, client_id: str, name: str) -> str:
+    """Return a fresh id token of the user. Raises LocalError when it would live for less than 12 hours."""
     answer = cognito.initiate_auth(
         ClientId=client_id, AuthFlow="USER_PASSWORD_AUTH", AuthParameters={"USERNAME": name, "PASSWORD": PASSWORD}
     )
     token = str(answer["AuthenticationResult"]["IdToken"])
     claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     if claims["exp"] - time.time() < TOKEN_S - 60:
-        raise LocalError("登录凭证的有效期不足 12 小时:请检查模板里用户池客户端的 IdTokenValidity")
+        raise LocalError("登录凭证的有效期不足 12 小时：请检查模板里用户池客户端的 IdTokenValidity")
     return token
 
 
-def describe(aws: Aws, outputs: Mapping[str, str], *, api: str, robots: str, users: Sequence[User]) -> Stack:
+def describe(
+    aws: Aws, outputs: Mapping[str, str], *, api: str, robots: str, users: Sequence[User], cognito: Any
+) -> Stack:
     """Return the content of stack.json but for `sources`, with a fresh token for each user."""
-    cognito = aws.client("cognito-idp")
     client_id = outputs["UserPoolClientId"]
     return {
         "api": api,
@@ -207,7 +209,7 @@ def describe(aws: Aws, outputs: Mapping[str, str], *, api: str, robots: str, use
         "table": outputs["TableName"],
         "buckets": {name: outputs[f"{name.title()}Bucket"] for name in ("uploads", "reports", "archive")},
         "functions": json.loads(outputs["Functions"]),
-        "users": [_person(user) | {"token": _sign_in(cognito, client_id, user.name)} for user in users],
+        "users": [_person(user) | {"token": sign_in(cognito, client_id, user.name)} for user in users],
         "sources": {},
         "robots": {"base": robots, "inbox": f"{robots}/inbox"},
         "sign_in": {"user_pool_id": outputs["UserPoolId"], "client_id": client_id},
@@ -235,18 +237,18 @@ def publish(stack: Stack, file: Path) -> None:
 def greet(stack: Stack, started_s: float) -> str:
     """Return what the terminal says when all is ready (zh-CN)."""
     people = "\n".join(
-        f"    {user['name']}({user['role']}{',' + user['team'] if user['team'] else ''})" for user in stack["users"]
+        f"    {user['name']}（{user['role']}{'，' + user['team'] if user['team'] else ''}）" for user in stack["users"]
     )
     return f"""
-演示已就绪(用时 {started_s:.0f} 秒),只在本机可以访问:
+演示已就绪（用时 {started_s:.0f} 秒），只在本机可以访问：
   接口      {stack["api"]}
   机器人消息 {stack["robots"]["base"]}/
   环境说明   .local/stack.json
 
-可以登录的人(密码都是 {PASSWORD};`leadtrail token 姓名` 给出新的凭证):
+可以登录的人（密码都是 {PASSWORD}；`leadtrail token 姓名` 给出新的凭证）：
 {people}
 
-按 Ctrl-C 停止,数据会保留到下次启动;`make demo FRESH=1` 从头开始。"""
+按 Ctrl-C 停止，数据会保留到下次启动；`make demo FRESH=1` 从头开始。"""
 
 
 def demo() -> Demo:
@@ -265,10 +267,12 @@ def bring_up(home: Home, at: Ports, running: ExitStack, team: Demo) -> Ministack
     print("3/4 部署……", flush=True)
     aws = Aws(ministack.endpoint)
     outputs = deploy(assembly(home.assembly), aws=aws, log=ministack.log)
-    sign_up(team.USERS, outputs["UserPoolId"], aws.client("cognito-idp"))
+    cognito = aws.client("cognito-idp")
+    sign_up(team.USERS, outputs["UserPoolId"], cognito)
     print("4/4 录入示例团队……", flush=True)
-    stack = describe(aws, outputs, api=api_base(at.aws), robots=robots.base, users=team.USERS)
+    stack = describe(aws, outputs, api=api_base(at.aws), robots=robots.base, users=team.USERS, cognito=cognito)
     stack["sources"] = {name: dict(source) for name, source in team.fill(stack, outputs).items()}
+    ministack.check_loopback()
     running.callback(home.stack.unlink, missing_ok=True)
     publish(stack, home.stack)
     print(greet(stack, time.monotonic() - started_at), flush=True)
@@ -301,20 +305,20 @@ def _own(home: Home, running: ExitStack) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise LocalError("这个目录里的演示已经在运行:请先用 Ctrl-C 停止它") from error
+        raise LocalError("这个目录里的演示已经在运行：请先用 Ctrl-C 停止它") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start the demo and wait. Returns the exit status: 0 after Ctrl-C or SIGTERM, 1 with a reason otherwise."""
     parser = argparse.ArgumentParser(prog="make demo", description="在本机部署并运行 Leadtrail 演示")
-    parser.add_argument("--fresh", action="store_true", help="清空数据,从头开始")
+    parser.add_argument("--fresh", action="store_true", help="清空数据，从头开始")
     fresh = parser.parse_args(arguments).fresh
     interrupt = Interrupt()
     interrupt.listen()
     try:
         run(Home(ROOT / ".local"), ports(os.environ), fresh=fresh, interrupt=interrupt)
     except KeyboardInterrupt:
-        print("\n已停止,数据已保存。", flush=True)
+        print("\n已停止，数据已保存。", flush=True)
     except LocalError as error:
         print(f"\n{error}", file=sys.stderr, flush=True)
         return 1

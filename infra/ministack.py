@@ -30,7 +30,8 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 300.0
 PROC = Path("/proc")
 LISTENING = "0A"
-COMMAND = (".venv/ministack/bin/python", "-m", "ministack")
+PYTHON = Path(__file__).resolve().parent.parent / ".venv" / "ministack" / "bin" / "python"
+COMMAND = (str(PYTHON), "-m", "ministack")
 
 
 class LocalError(Exception):
@@ -42,10 +43,9 @@ class PortTakenError(LocalError):
 
     def __init__(self, port: int, variable: str) -> None:
         owner = _owner(port)
-        by = f"(进程 {owner[0]}:{owner[1]})" if owner else ""
-        super().__init__(
-            f"端口 {port} 已被占用{by}。请先结束占用它的程序,或换一个端口:make demo {variable}={port + 34}"
-        )
+        by = f"（进程 {owner[0]}:{owner[1]}）" if owner else ""
+        other = min(port + 34, 65535)
+        super().__init__(f"端口 {port} 已被占用{by}。请先结束占用它的程序，或换一个端口：make demo {variable}={other}")
         self.port = port
 
 
@@ -70,7 +70,7 @@ def ports(environment: Mapping[str, str]) -> Ports:
 def _port(environment: Mapping[str, str], names: Sequence[str], default: int) -> int:
     name, text = next(((name, environment[name]) for name in names if environment.get(name)), (names[-1], str(default)))
     if not (text.isascii() and text.isdigit() and 1024 <= int(text) <= 65535):
-        raise LocalError(f"{name}={text} 不是可用的端口:请给出 1024 到 65535 之间的数字")
+        raise LocalError(f"{name}={text} 不是可用的端口：请给出 1024 到 65535 之间的数字")
     return int(text)
 
 
@@ -135,10 +135,17 @@ def _parents(proc: Path) -> Iterator[tuple[int, int]]:
 def _inodes(pid: int, proc: Path) -> set[str]:
     """Return the sockets that ``pid`` holds; none when it has ended or is not ours to look at."""
     try:
-        links = [str(link.readlink()) for link in (proc / str(pid) / "fd").iterdir()]
+        links = [_target(link) for link in (proc / str(pid) / "fd").iterdir()]
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return set()
     return {link[8:-1] for link in links if link.startswith("socket:[")}
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:
+        return ""  # closed while we looked
 
 
 def exposed(pid: int, proc: Path = PROC) -> list[Listener]:
@@ -194,12 +201,12 @@ class Ministack:
         """Start the process and wait until it is ready; a start that fails leaves nothing running."""
         claim(self._port, "PORT")
         if not Path(self._command[0]).exists():
-            raise LocalError(f"找不到 {self._command[0]}:请用 make demo 启动,它会先安装本地模拟环境")
+            raise LocalError(f"找不到 {self._command[0]}：请用 make demo 启动，它会先安装本地模拟环境")
         self._prepare()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command, no shell
                 self._command,
-                cwd=self._home.parent,
+                cwd=self._home,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -208,7 +215,7 @@ class Ministack:
             )
         try:
             self._wait_until_ready()
-            self._check_loopback()
+            self.check_loopback()
         except BaseException:
             self.stop()
             raise
@@ -229,10 +236,11 @@ class Ministack:
             process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
             raise LocalError(
-                f"本地 AWS 模拟进程 {process.pid} 在 {timeout_s:.0f} 秒内没有结束,数据可能未写完"
+                f"本地 AWS 模拟进程 {process.pid} 在 {timeout_s:.0f} 秒内没有结束，数据可能未写完"
             ) from error
         finally:
             _end_group(process.pid)
+            process.wait()
         shutil.rmtree(self._home / "work", ignore_errors=True)  # workers may be writing their last words there
 
     def tail(self, lines: int = 15) -> str:
@@ -243,7 +251,7 @@ class Ministack:
     def _death(self) -> DiedError | None:
         if self._process is None or (code := self._process.poll()) is None:
             return None
-        return DiedError(f"本地 AWS 模拟进程已退出(代码 {code})。日志 {self.log} 的末尾:\n{self.tail()}")
+        return DiedError(f"本地 AWS 模拟进程已退出（代码 {code}）。日志 {self.log} 的末尾：\n{self.tail()}")
 
     def _prepare(self) -> None:
         self._home.mkdir(parents=True, exist_ok=True)
@@ -279,12 +287,13 @@ class Ministack:
             if _answers(f"{self.endpoint}/_ministack/ready"):
                 return
             time.sleep(0.1)
-        raise LocalError(f"本地 AWS 模拟进程在 {START_TIMEOUT_S:.0f} 秒内没有就绪。日志末尾:\n{self.tail()}")
+        raise LocalError(f"本地 AWS 模拟进程在 {START_TIMEOUT_S:.0f} 秒内没有就绪。日志末尾：\n{self.tail()}")
 
-    def _check_loopback(self) -> None:
+    def check_loopback(self) -> None:
+        """Raise LocalError when the process or one of its workers can be reached from another machine."""
         if self._process is not None and (found := exposed(self._process.pid)):
             where = "、".join(f"{listener.address}:{listener.port}" for listener in found)
-            raise LocalError(f"本地 AWS 模拟进程在 127.0.0.1 之外监听({where}),已停止")
+            raise LocalError(f"本地 AWS 模拟进程在 127.0.0.1 之外监听（{where}）")
 
 
 def rewind_streams(state: Path) -> None:

@@ -357,7 +357,7 @@ def render(messages: Sequence[Message]) -> str:
 def _window(bot: str, name: str, kind: str, messages: Sequence[Message]) -> str:
     own = [message for message in messages if message.bot == bot]
     bubbles = "".join(_bubble(message) for message in reversed(own[-PAGE_MESSAGES:]))
-    content = f"<ol>{bubbles}</ol>" if own else '<p class="empty">还没有消息。线索超时后,提醒会出现在这里。</p>'
+    content = f"<ol>{bubbles}</ol>" if own else '<p class="empty">还没有消息。线索超时后，提醒会出现在这里。</p>'
     return f'<section class="{bot}"><h1>{name}<small>{kind} · 共 {len(own)} 条</small></h1>{content}</section>'
 
 

@@ -18,7 +18,6 @@ from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_secretsmanager as secrets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -31,6 +30,7 @@ from infra.choices import Choices
 from infra.function import Asynchronous, Function, House, dead_letter_queue
 from infra.identity import Identity
 from infra.schedule import Schedule
+from infra.secret import KeySecret
 from infra.table import Table
 
 GET, POST, ANY = apigateway.HttpMethod.GET, apigateway.HttpMethod.POST, apigateway.HttpMethod.ANY
@@ -65,13 +65,7 @@ class Leadtrail(Stack):
         self.buckets = Buckets(
             self, "Buckets", protected=not local, tls_only=not local, key=self.key, browser_origins=["*"]
         )
-        self.key_secret = secrets.Secret(
-            self,
-            "KeySecret",
-            description="HMAC key of identities and report links; losing it makes known people strangers",
-            encryption_key=self.key,
-            generate_secret_string=secrets.SecretStringGenerator(password_length=64, exclude_punctuation=True),
-        )
+        self.key_secret = KeySecret(self, "KeySecret", key=self.key)
         self.identity = Identity(
             self,
             "Identity",
@@ -89,7 +83,7 @@ class Leadtrail(Stack):
             "UPLOADS_BUCKET": self.buckets.uploads.bucket_name,
             "REPORTS_BUCKET": self.buckets.reports.bucket_name,
             "ARCHIVE_BUCKET": self.buckets.archive.bucket_name,
-            "KEY_SECRET": self.key_secret.secret_arn,
+            "KEY_SECRET": self.key_secret.arn,
             "SECRET_PREFIX": SECRETS,
             "COMPANY_ZONE": self.choices.company_zone,
             "PUBLIC_BASE_URL": self.choices.public_base_url or self.api.url,
@@ -124,7 +118,7 @@ class Leadtrail(Stack):
             "functions.transcribe.recording.handler",
             memory_mb=3008,  # more is refused in new accounts
             timeout=Duration.minutes(15),
-            environment={"MODEL_PATH": self.choices.model_path or "/opt/model"},
+            environment={"MODEL_PATH": self.layers.model_path},
             layers=[layer for layer in (self.layers.speech, self.layers.model) if layer],
             dead_letters=dead_letter_queue(self, "RecordingDeadLetters", tls_only=not self.choices.local),
         )
@@ -171,7 +165,7 @@ class Leadtrail(Stack):
         self.link.may("dynamodb:PutItem", "dynamodb:UpdateItem", on=[table.table_arn])  # that a report was opened
 
         for function in (self.webhook, self.dispatch, self.daily, self.link, self.rest):
-            function.may("secretsmanager:GetSecretValue", on=[self.key_secret.secret_arn])
+            function.may("secretsmanager:GetSecretValue", on=[self.key_secret.arn])
         self.webhook.may("secretsmanager:GetSecretValue", on=[self._secret_arns("source/*")])
         self.dispatch.may("secretsmanager:GetSecretValue", on=[self._secret_arns("channel/*")])
 

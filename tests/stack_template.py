@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 def template() -> dict[str, Any]:
     """Return the template as `python -m infra.app` writes it."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(  # noqa: S603 - our own program
+        subprocess.run(
             [sys.executable, "-m", "infra.app", "--output", folder], cwd=ROOT, check=True, env=dict(os.environ)
         )
         [path] = Path(folder).glob("*.template.json")

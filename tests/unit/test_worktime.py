@@ -128,6 +128,15 @@ def test_a_due_time_keeps_the_wall_time_over_a_clock_change() -> None:
     assert due_at == at("2026-03-31T10:00:00+02:00")
 
 
+def test_the_second_half_past_two_of_autumn_becomes_half_past_three_in_spring() -> None:
+    berlin = WorkCalendar.from_dict({"tz": "Europe/Berlin", "hours": SEVEN_NIGHTS})
+    nights = (date(2027, 3, 27) - date(2026, 10, 24)).days
+
+    due_at = berlin.due_days(at("2026-10-25T02:30:00+01:00"), nights)
+
+    assert due_at == at("2027-03-28T03:30:00+02:00")
+
+
 def test_a_zone_that_changes_by_half_an_hour_counts_real_time() -> None:
     island = WorkCalendar.from_dict({"tz": "Australia/Lord_Howe", "hours": SEVEN_NIGHTS})
 
@@ -283,6 +292,16 @@ def test_pauses_may_overlap_come_in_any_order_and_begin_before_the_start() -> No
 
     assert due_at == china("2026-01-13T16:30:00")
     assert office.elapsed(china("2026-01-13T09:00:00"), due_at, pauses) == 4 * HOUR
+
+
+def test_a_pause_within_a_pause_takes_nothing_more_and_gives_nothing_back() -> None:
+    office = calendar(OFFICE)
+    outer = (china("2026-01-13T10:00:00"), china("2026-01-13T12:00:00"))
+    inner = (china("2026-01-13T10:30:00"), china("2026-01-13T11:00:00"))
+
+    due_at = office.due(china("2026-01-13T09:00:00"), 2 * HOUR, [outer, inner])
+
+    assert due_at == china("2026-01-13T13:00:00")
 
 
 def test_a_budget_that_runs_out_as_a_pause_begins_is_due_there() -> None:

@@ -115,6 +115,7 @@ def _company(items: Iterable[Raw], zone: str) -> Company:
         sources={name: Source(id=name, **row.body) for name, row in things["source"].items()},
         channels={name: _channel(name, row.body) for name, row in things["channel"].items()},
         policies={name: _policy(name, row) for name, row in things["policy"].items()},
+        extra={name: value for name, value in about.items() if name not in ("name", "zone")},
     )
 
 

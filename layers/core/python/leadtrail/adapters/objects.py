@@ -23,6 +23,27 @@ class Objects:
         """Store an object, encrypted as the bucket says."""
         self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
+    def put_new(self, bucket: str, key: str, body: bytes, content_type: str) -> bool:
+        """Store an object unless one has this key; tell whether it was stored."""
+        try:
+            self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*")
+        except ClientError as error:
+            # 409: another writer is at it this moment, and S3 asks to look again.
+            if error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict"):
+                return False
+            raise
+        return True
+
+    def size(self, bucket: str, key: str) -> int | None:
+        """Return an object's size in bytes, or None if there is none."""
+        try:
+            size: int = self._client.head_object(Bucket=bucket, Key=key)["ContentLength"]
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                return None
+            raise
+        return size
+
     def get(self, bucket: str, key: str) -> bytes | None:
         """Return an object's bytes, or None if there is none."""
         try:

@@ -17,6 +17,7 @@ from leadtrail.adapters.table import (
     ConfigItem,
     EventItem,
     IdentityItem,
+    Key,
     LeadItem,
     PersonItem,
     Raw,
@@ -57,13 +58,13 @@ class TableReader:
 
     # -- the ways to read ------------------------------------------------------------------------
 
-    def get(self, key: dict[str, str]) -> Raw | None:
+    def get(self, key: Key) -> Raw | None:
         """Return one item, consistently."""
         answer = self._client.get_item(TableName=self._table, Key=raw_key(key), ConsistentRead=True)
         item: Raw | None = answer.get("Item")
         return item
 
-    def batch(self, keys: Iterable[dict[str, str]]) -> dict[tuple[str, str], Raw]:
+    def batch(self, keys: Iterable[Key]) -> dict[tuple[str, str], Raw]:
         """Return up to 100 items by key, consistently; what the table holds back is asked for again.
 
         Raises:
@@ -102,7 +103,7 @@ class TableReader:
         """Return the keyed hash that stands for an identity in the table."""
         return hmac.new(self._key(), f"{identity.kind}:{identity.value}".encode(), hashlib.sha256).hexdigest()
 
-    def identity_key(self, identity: Identity) -> dict[str, str]:
+    def identity_key(self, identity: Identity) -> Key:
         """Return the key of an identity's item."""
         return {"PK": f"IDENTITY#{identity.kind}#{self.hash_identity(identity)}", "SK": "PERSON"}
 
@@ -338,4 +339,5 @@ def _recording(item: Raw) -> Recording:
         channels=int(row.channels) if row.channels is not None else None,
         sha256=row.sha256,
         transcript_key=row.transcript_key,
+        progress=int(row.progress) if row.progress is not None else None,
     )

@@ -17,6 +17,7 @@ from leadtrail.adapters.table import (
     EventItem,
     IdentityItem,
     Item,
+    Key,
     LeadItem,
     OutboxItem,
     PersonItem,
@@ -51,6 +52,7 @@ class Write:
     item: Item
     condition: str | None = None
     values: Raw = field(default_factory=dict)
+    names: Key = field(default_factory=dict)
 
     def request(self, table: str) -> Raw:
         """Return the member of TransactItems."""
@@ -59,6 +61,8 @@ class Write:
             put["ConditionExpression"] = self.condition
         if self.values:
             put["ExpressionAttributeValues"] = self.values
+        if self.names:
+            put["ExpressionAttributeNames"] = self.names
         return {"Put": put}
 
 
@@ -146,12 +150,12 @@ def lead_of_person(person_id: str, lead_id: str) -> Write:
     return Write(RowItem(**person_key(person_id, f"LEAD#{lead_id}")))
 
 
-def claim(key: dict[str, str], person_id: str, lead_id: str) -> Write:
+def claim(key: Key, person_id: str, lead_id: str) -> Write:
     """Return an identity that becomes this person's, unless somebody has it."""
     return Write(IdentityItem(**key, person_id=person_id, lead_id=lead_id), ABSENT)
 
 
-def move(key: dict[str, str], before: IdentityRow, lead_id: str) -> Write:
+def move(key: Key, before: IdentityRow, lead_id: str) -> Write:
     """Return an identity that now points to another lead of the same person, unless it was moved meanwhile."""
     item = IdentityItem(**key, person_id=before.person_id, lead_id=lead_id)
     return Write(item, "lead_id = :before", {":before": {"S": before.lead_id}})
@@ -225,7 +229,7 @@ def outbox(row: OutboxRow) -> Write:
 
 
 def recording(call: Recording) -> Iterator[Write]:
-    """Yield a recording's own row, and its row in the lead's partition."""
+    """Yield a recording's own row, which never leaves ready or failed again, and its row in the lead's partition."""
     fields: dict[str, Any] = {
         "lead_id": call.lead_id,
         "state": call.state,
@@ -238,6 +242,9 @@ def recording(call: Recording) -> Iterator[Write]:
         "channels": call.channels,
         "sha256": call.sha256,
         "transcript_key": call.transcript_key,
+        "progress": call.progress,
     }
-    yield Write(RecordingItem(PK=f"RECORDING#{call.id}", SK="RECORDING", **fields))
+    item = RecordingItem(PK=f"RECORDING#{call.id}", SK="RECORDING", **fields)
+    ended = {":ready": {"S": "ready"}, ":failed": {"S": "failed"}}
+    yield Write(item, f"{ABSENT} OR NOT #state IN (:ready, :failed)", ended, {"#state": "state"})
     yield Write(RowItem(**lead_key(call.lead_id, f"RECORDING#{call.id}"), doc={"state": call.state}))

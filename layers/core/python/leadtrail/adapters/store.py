@@ -136,4 +136,5 @@ def _translated(error: ClientError) -> Exception:
         return ConflictError(", ".join(reasons) or code)
     if any(reason in _BUSY for reason in reasons) or code in ("ThrottlingException", *_BUSY):
         return BusyError()
-    return error
+    failed: Exception = error
+    return failed

@@ -7,7 +7,7 @@
 | a page of leads with names | BatchGetItem | LEAD#<lead> / LEAD, PERSON#<person> / CONTACT |
 | a trail | Query | LEAD#<lead> / EVENT#<seq> |
 | alerts, recordings of a lead | Query | LEAD#<lead> / ALERT#<rule>#<episode>#<level>, RECORDING#<recording> |
-| a recording by id | GetItem | RECORDING#<recording> / RECORDING -> its lead |
+| a recording by id | GetItem | RECORDING#<recording> / RECORDING -> its lead, state and progress |
 | a person's leads | Query | PERSON#<person> / LEAD#<lead> |
 | who wakes by now | Query GSI1 | WAKE#<shard> / <wakes_at>#<lead>#<rule>#<episode> |
 | channels with work | Query GSI1 | OUTBOX / <channel>#<ulid> |
@@ -39,6 +39,7 @@ from leadtrail.domain.instant import to_text
 
 SHARDS = 16  # of the wake index: no key takes an eighth of the writes (RELIABILITY row 26)
 Raw = dict[str, Any]
+Key = dict[str, Any]  # PK and SK, both text
 
 
 class Item(Model):
@@ -190,6 +191,7 @@ class RecordingItem(Item):
     channels = NumberAttribute(null=True)
     sha256 = UnicodeAttribute(null=True)
     transcript_key = UnicodeAttribute(null=True)
+    progress = NumberAttribute(null=True)
 
 
 class ConfigItem(Item):
@@ -200,17 +202,17 @@ class ConfigItem(Item):
     body: JSONAttribute = JSONAttribute(null=True)
 
 
-def lead_key(lead_id: str, sort: str = "LEAD") -> dict[str, str]:
+def lead_key(lead_id: str, sort: str = "LEAD") -> Key:
     """Return the key of an item in a lead's partition."""
     return {"PK": f"LEAD#{lead_id}", "SK": sort}
 
 
-def person_key(person_id: str, sort: str = "CONTACT") -> dict[str, str]:
+def person_key(person_id: str, sort: str = "CONTACT") -> Key:
     """Return the key of an item in a person's partition."""
     return {"PK": f"PERSON#{person_id}", "SK": sort}
 
 
-def receipt_key(source: str, key: str, sort: str = "RECEIPT") -> dict[str, str]:
+def receipt_key(source: str, key: str, sort: str = "RECEIPT") -> Key:
     """Return the key of a receipt or of its body."""
     return {"PK": f"RECEIPT#{source}#{key}", "SK": sort}
 
@@ -230,6 +232,6 @@ def wake_sort(at: datetime, lead_id: str, clock_key: str) -> str:
     return f"{to_text(at)}#{lead_id}#{clock_key}"
 
 
-def raw_key(key: dict[str, str]) -> Raw:
+def raw_key(key: Key) -> Raw:
     """Return a key in DynamoDB's own form."""
     return {name: {"S": value} for name, value in key.items()}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from leadtrail.domain import clock
 from leadtrail.domain.instant import from_text
-from leadtrail.domain.lead import NEW_STAGE, Lead, backdated
+from leadtrail.domain.lead import NEW_STAGE, Lead, backdated, fold
 from leadtrail.domain.policy import Policy
-from leadtrail.domain.trail import Happening
+from leadtrail.domain.trail import GENESIS, Happening, append
 from leadtrail.domain.worktime import WorkCalendar
 
 GRACE = timedelta(hours=1)  # of business time, for a second touch that a late first touch made overdue at once
@@ -53,6 +54,12 @@ def receive(
         for rule in starting
     )
     return (received, *assigned, *clocks)
+
+
+def preview(lead_id: str, happenings: Sequence[Happening], *, recorded_at: datetime) -> Lead:
+    """Return the lead that these first happenings would make, for what is decided in the same breath."""
+    bare = [replace(happening, text=None) for happening in happenings]
+    return fold(append(bare, lead_id=lead_id, seq=0, head=GENESIS, recorded_at=recorded_at, salt=b""))
 
 
 def assign(owner: str, team: str, at: datetime, *, by: str) -> Happening:

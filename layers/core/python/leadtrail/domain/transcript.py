@@ -15,6 +15,7 @@ Speaker = Literal["rep", "customer", "unknown"]
 
 FailureReason = Literal[
     "empty",
+    "too-large",
     "not-audio",
     "unsupported",
     "no-audio",
@@ -26,6 +27,7 @@ FailureReason = Literal[
 
 REASONS: Mapping[FailureReason, str] = {
     "empty": "文件是空的，请重新上传录音。",
+    "too-large": "录音文件超过 100 MB 的上限，请压缩或分段后再上传。",
     "not-audio": "这不是可识别的音频文件，请上传 wav、mp3、m4a、amr、ogg 等格式的录音。",
     "unsupported": "暂不支持这种音频编码，请转成 wav 或 mp3 后再上传。",
     "no-audio": "文件里没有声音数据，请确认录音已正常保存。",

@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+from leadtrail.domain.delivery import Contact
+from leadtrail.domain.ids import new_id
 from leadtrail.runtime import settings as settings_of
+from leadtrail.services.ports import Person
 
 if TYPE_CHECKING:
     from leadtrail.adapters.config import TableConfiguration
@@ -61,6 +64,19 @@ class World:
         from leadtrail.adapters.objects import Objects  # noqa: PLC0415 - the webhook and the sweep load no S3
 
         return Objects(lambda: client("s3"))
+
+    def source_secrets(self, name: str) -> list[dict[str, str]]:
+        """Return a source's valid secrets, none where there is no such secret: whoever verifies then fails closed."""
+        try:
+            return self.secrets.valid(name)
+        except KeyError:
+            return []
+
+    def new_person(self, contact: Contact) -> Person:
+        """Return somebody new, with a key and salt of their own."""
+        from leadtrail.adapters import cipher  # noqa: PLC0415 - only for somebody new
+
+        return Person(new_id(self.now()), contact, cipher.new_key(), cipher.new_salt())
 
     def _hmac_key(self) -> bytes:
         return self.secrets.text(self.settings.key_secret).encode()

@@ -104,7 +104,10 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One call recording of a lead; ``state``: waiting, queued, transcribing, ready or failed."""
+    """One call recording of a lead; ``state``: waiting, queued, transcribing, ready or failed.
+
+    ``size`` is what was announced, ``sha256`` is of the audio, ``progress`` in percent while transcribing.
+    """
 
     id: str
     lead_id: str
@@ -118,6 +121,7 @@ class Recording:
     channels: int | None = None
     sha256: str | None = None
     transcript_key: str | None = None
+    progress: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,33 @@ class Store(Protocol):
 
     def alerts(self, lead_id: str) -> tuple[Alert, ...]:
         """Return the alerts of a lead."""
+
+    def recording(self, recording_id: str) -> Recording | None:
+        """Return a recording by its id, consistently."""
+
+
+class Objects(Protocol):
+    """What is too large for the table: recordings, transcripts and reports, by bucket and key."""
+
+    def put(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Store an object."""
+
+    def put_new(self, bucket: str, key: str, body: bytes, content_type: str) -> bool:
+        """Store an object unless one has this key; tell whether it was stored."""
+
+    def size(self, bucket: str, key: str) -> int | None:
+        """Return an object's size in bytes, or None if there is none."""
+
+    def get(self, bucket: str, key: str) -> bytes | None:
+        """Return an object's bytes, or None if there is none."""
+
+    def download(self, bucket: str, key: str, path: str) -> None:
+        """Stream an object into a file."""
+
+    def presigned_post(
+        self, bucket: str, key: str, *, content_type: str, largest: int, seconds: int
+    ) -> tuple[str, dict[str, str]]:
+        """Return the URL and form fields of an upload that is held to size, type and key."""
 
 
 class Configuration(Protocol):

@@ -1,0 +1,7 @@
+"""recordings of the people's API."""
+
+from __future__ import annotations
+
+from functions.api.operation import Area
+
+router = Area("recordings")

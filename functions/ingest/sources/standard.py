@@ -1,0 +1,97 @@
+"""Standard Webhooks: forms and call systems that sign as https://www.standardwebhooks.com says.
+
+`lead.created`: {"id"?, "name", "phone", "email"?, "fields"?}; `call.completed`: {"phone",
+"direction", "started_at", "talk_s", "agent"}. Signed are id, timestamp and the raw body.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from functions.ingest.sources import Request, Secret, fields
+from functions.ingest.sources.person import person
+from functions.ingest.sources.signature import fitting, within_window
+from leadtrail.domain.delivery import CallRecord, Delivery
+from leadtrail.domain.errors import NotFoundError, UnauthenticatedError
+from leadtrail.runtime.http import Answer, answer, json_object
+
+TYPES = ("lead.created", "call.completed")
+DAY_S = 86400
+
+
+def verify(request: Request, secrets: Sequence[Secret]) -> Secret:
+    """Return the secret that signed id, timestamp and body; several signatures may stand in the header."""
+    message_id = request.headers.get("webhook-id", "")
+    timestamp = request.headers.get("webhook-timestamp", "")
+    if not message_id or len(message_id) > 256:
+        raise UnauthenticatedError
+    within_window(timestamp, request.at)
+    signed = f"{message_id}.{timestamp}.".encode() + request.body
+    given = [
+        part.removeprefix("v1,") for part in request.headers.get("webhook-signature", "").split() if part[:3] == "v1,"
+    ]
+    return fitting(secrets, given, lambda secret: _signature(secret["secret"], signed))
+
+
+def _signature(secret: str, signed: bytes) -> str:
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error as error:  # a secret that nobody can sign with lets nobody in
+        raise UnauthenticatedError from error
+    return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def parse(request: Request, secret: Secret) -> Delivery:
+    """Read a lead or a finished call."""
+    del secret  # nothing in the body is encrypted
+    body = json_object(request.body)
+    kind = fields.one_of(body, "type", "type", TYPES)
+    sent_at = datetime.fromtimestamp(int(request.headers["webhook-timestamp"]), UTC)
+    said_at = fields.moment(body, "timestamp", "timestamp") or sent_at
+    data = fields.mapping(body, "data", "data", required=True)
+    contact, identities, unreachable = person(
+        name=fields.text(data, "name", "data.name"),
+        phone=fields.text(data, "phone", "data.phone"),
+        email=fields.text(data, "email", "data.email"),
+    )
+    call = _call(data) if kind == "call.completed" else None
+    answers = fields.mapping(data, "fields", "data.fields")
+    return Delivery(
+        source=request.source.id,
+        key=request.headers["webhook-id"],
+        kind="call" if call else "lead",
+        occurred_at=call.started_at if call else said_at,
+        signed=True,
+        identities=identities,
+        contact=contact,
+        fields={key: fields.spoken(value) for key, value in answers.items()},
+        source_ref=fields.text(data, "id", "data.id") or None,
+        call=call,
+        parked=unreachable,
+    )
+
+
+def _call(data: fields.Mapping[str, object]) -> CallRecord:
+    started_at = fields.moment(data, "started_at", "data.started_at", required=True)
+    assert started_at is not None  # noqa: S101 - required above; tells the type checker
+    return CallRecord(
+        direction=fields.one_of(data, "direction", "data.direction", ("in", "out")),
+        started_at=started_at,
+        talk_s=fields.whole(data, "talk_s", "data.talk_s", largest=DAY_S),
+        agent=fields.text(data, "agent", "data.agent") or None,
+    )
+
+
+def echo(request: Request, secret: Secret) -> Answer:
+    """Refuse: this provider never asks."""
+    raise NotFoundError
+
+
+def acknowledge(lead_id: str | None, outcome: str) -> Answer:
+    """Answer as API.md says."""
+    return answer(200, {"id": lead_id, "outcome": outcome})

@@ -1,0 +1,116 @@
+"""WeCom 企业微信: external contact events, encrypted and signed (developer.work.weixin.qq.com, path/92130, 91144).
+
+msg_signature = sha1 of the sorted token, timestamp, nonce and cipher text; AES-256-CBC with the key
+of the 43 letters of EncodingAESKey, PKCS#7 to 32 bytes; plain = 16 random bytes, 4 bytes of length,
+message, CorpID. A contact event carries no telephone number.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from functions.ingest.sources import Request, Secret
+from functions.ingest.sources.signature import fitting, within_window
+from functions.ingest.sources.xml import flat_xml
+from leadtrail.domain.delivery import Delivery
+from leadtrail.domain.errors import BodyTooLargeError, MalformedBodyError, NotFoundError, UnauthenticatedError
+from leadtrail.domain.identity import Identity
+from leadtrail.runtime.http import Answer, text_answer
+
+LIMIT_BYTES = 64 * 1024
+ADDED = ("add_external_contact", "add_half_external_contact")
+BLOCK = 32
+
+
+def verify(request: Request, secrets: Sequence[Secret]) -> Secret:
+    """Return the secret whose token signed the cipher text, the time and the nonce."""
+    query = request.query
+    within_window(query.get("timestamp", ""), request.at)
+    parts = [query["timestamp"], query.get("nonce", ""), _cipher_text(request)]
+    return fitting(secrets, [query.get("msg_signature", "")], lambda secret: _signature(secret["token"], parts))
+
+
+def _signature(token: str, parts: Sequence[str]) -> str:
+    # SHA-1 is what WeCom signs with; the token in it is the secret.
+    return hashlib.sha1("".join(sorted([token, *parts])).encode()).hexdigest()  # noqa: S324 - WeCom's own scheme
+
+
+def _cipher_text(request: Request) -> str:
+    if request.method == "GET":
+        return request.query.get("echostr", "")
+    if len(request.body) > LIMIT_BYTES:
+        raise BodyTooLargeError(limit=LIMIT_BYTES)
+    cipher_text = flat_xml(request.body).get("Encrypt", "")
+    if not cipher_text:
+        raise MalformedBodyError("缺少 Encrypt")
+    return cipher_text
+
+
+def _decrypt(cipher_text: str, secret: Secret) -> bytes:
+    """Return the message; whatever is wrong with it, the sender did not know the key."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415 - only WeCom pays for it
+
+    try:
+        key = base64.b64decode(secret["encoding_aes_key"] + "=", validate=True)
+        blob = base64.b64decode(cipher_text, validate=True)
+        decryptor = Cipher(algorithms.AES(key), modes.CBC(key[:16])).decryptor()
+        plain = decryptor.update(blob) + decryptor.finalize()
+    except (ValueError, binascii.Error) as error:
+        raise UnauthenticatedError from error
+    padding = plain[-1] if plain else 0
+    if not 1 <= padding <= BLOCK or plain[-padding:] != bytes([padding]) * padding:
+        raise UnauthenticatedError
+    plain = plain[:-padding]
+    length = int.from_bytes(plain[16:20], "big")
+    message, corp_id = plain[20 : 20 + length], plain[20 + length :]
+    if len(message) != length or not hmac.compare_digest(corp_id, secret["corp_id"].encode()):
+        raise UnauthenticatedError
+    return message
+
+
+def echo(request: Request, secret: Secret) -> Answer:
+    """Answer the address check with the decrypted text, bare."""
+    if not request.query.get("echostr"):
+        raise NotFoundError
+    return text_answer(200, _decrypt(request.query["echostr"], secret).decode("utf-8", "replace"))
+
+
+def parse(request: Request, secret: Secret) -> Delivery:
+    """Read a contact event; an event that makes no lead yet is parked, so that it can be replayed."""
+    message = flat_xml(_decrypt(_cipher_text(request), secret))
+    change, contact_id = message.get("ChangeType", ""), message.get("ExternalUserID", "")
+    created = message.get("CreateTime", "")
+    is_added = message.get("Event") == "change_external_contact" and change in ADDED
+    return Delivery(
+        source=request.source.id,
+        key=_delivery_key(message, request.body),
+        kind="lead",
+        occurred_at=datetime.fromtimestamp(int(created), UTC) if created.isdigit() and len(created) < 11 else None,
+        signed=True,
+        identities=(Identity("external_userid", contact_id),) if contact_id else (),
+        source_ref=message.get("State") or None,
+        owner_hint=message.get("UserID") or None,
+        parked=_reason(message, is_added, contact_id),
+    )
+
+
+def _delivery_key(message: Mapping[str, str], body: bytes) -> str:
+    parts = [message.get(name, "") for name in ("CreateTime", "ChangeType", "UserID", "ExternalUserID")]
+    return "+".join(parts) if any(parts[1:]) else hashlib.sha256(body).hexdigest()
+
+
+def _reason(message: Mapping[str, str], is_added: bool, contact_id: str) -> str | None:
+    if not is_added:
+        what = message.get("ChangeType") or message.get("Event") or message.get("MsgType") or "未知"
+        return f"暂不处理的企业微信事件:{what[:40]}"
+    return None if contact_id else "事件中没有外部联系人"
+
+
+def acknowledge(lead_id: str | None, outcome: str) -> Answer:
+    """Answer with the word that WeCom waits for."""
+    return text_answer(200, "success")

@@ -1,0 +1,146 @@
+"""Why a clock is due when it is, and how late it is, in words: the one place where that is put.
+
+Reports, the API and alerts say the same of a clock because all of them ask here. A clock is explained by the policy
+version that it pinned when it started, however the policy reads today.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from leadtrail.domain import clock as clocks_of
+from leadtrail.domain.clock import Clock
+from leadtrail.domain.instant import duration_words
+from leadtrail.domain.policy import TITLES, Rule
+from leadtrail.domain.worktime import Counted, WorkCalendar
+from leadtrail.services.ports import Configuration
+
+LEVEL_TITLES: Final = {"owner": "已提醒负责人", "manager": "已升级至主管", "director": "已升级至总监"}
+SEVERITIES: Final = {"owner": 1, "manager": 2, "director": 3}
+STATE_TITLES: Final = {
+    "running": "计时中",
+    "paused": "已暂停",
+    "met": "已按时完成",
+    "breached": "已超时",
+    "cancelled": "已取消",
+}
+MOST_LINES: Final = 20  # of one explanation; a budget of many weeks shows how it began and how it ended
+_SHOWN_AT_EACH_END: Final = 8
+_WEEKDAYS: Final = "一二三四五六日"
+_MOVED: Final = "前一次触达补录较晚,截止时间顺延至 {due}"
+
+
+def explain(clock: Clock, *, config: Configuration) -> list[str]:
+    """Return the counted time line by line: 「01-04(周日·调休上班) 09:00–11:00 计2小时」, in the calendar's zone.
+
+    Raises:
+        LookupError: the pinned policy version or its rule was never configured.
+    """
+    rule, calendar = _pinned(clock, config)
+    counted = clocks_of.count(rule, calendar, clock.started_at)
+    if rule.measure == "natural":
+        lines = [_natural(clock.started_at, counted.due_at, calendar)]
+    else:
+        lines = _shortened(calendar.describe(counted.segments), counted)
+    if clock.due_at != counted.due_at:
+        lines.append(_MOVED.format(due=local_words(clock.due_at, calendar.zone)))
+    return lines
+
+
+def overdue(clock: Clock, now: datetime, *, config: Configuration) -> timedelta:
+    """Return how late the answer is at ``now``, or was when it came: working time, natural for natural rules."""
+    rule, calendar = _pinned(clock, config)
+    until = min(now, clock.met_at) if clock.met_at else now
+    if rule.measure == "natural":
+        return max(until - clock.due_at, timedelta(0))
+    return calendar.elapsed(clock.due_at, until)
+
+
+def overdue_words(clock: Clock, now: datetime, *, config: Configuration) -> str:
+    """Return how late a clock is: 5小时20分(工作时间), or 1天3小时 for natural time."""
+    rule, _ = _pinned(clock, config)
+    span = overdue(clock, now, config=config)
+    return duration_words(span) if rule.measure == "natural" else f"{_working_words(span)}(工作时间)"
+
+
+def budget_words(clock: Clock, *, config: Configuration) -> str:
+    """Return what was promised: 2个工作小时, 72小时, 5个工作日."""
+    rule, _ = _pinned(clock, config)
+    return rule.budget_words
+
+
+def title(clock: Clock) -> str:
+    """Return the rule's name as people read it: 首次响应."""
+    return TITLES.get(clock.rule, clock.rule)
+
+
+def audience(clock: Clock) -> str | None:
+    """Return whom the highest level recorded so far told: owner, manager or director; None when nobody yet."""
+    return next((step.to for step in clock.steps if step.level == clock.level), None)
+
+
+def level_title(clock: Clock) -> str:
+    """Return how far a late clock has been escalated: 已升级至主管."""
+    return LEVEL_TITLES.get(audience(clock) or "", "已超时")
+
+
+def severity(clock: Clock) -> int:
+    """Return 1 to 3 for a clock of which the owner, the manager or the director has been told."""
+    return SEVERITIES.get(audience(clock) or "", 1)
+
+
+def state_title(clock: Clock) -> str:
+    """Return a clock's state as people read it; a promise that was kept too late says both."""
+    return "超时后完成" if clock.state == "breached" and clock.met_at else STATE_TITLES[clock.state]
+
+
+def estimated_years(clock: Clock, *, config: Configuration) -> frozenset[int]:
+    """Return the years whose holidays nobody had published when they were counted for this clock."""
+    if clock.certainty != "estimated":
+        return frozenset()
+    rule, calendar = _pinned(clock, config)
+    counted = clocks_of.count(rule, calendar, clock.started_at)
+    guessed = frozenset(segment.day.year for segment in counted.segments if segment.estimated)
+    return guessed or frozenset({clock.due_at.astimezone(calendar.zone).year})
+
+
+def local_words(at: datetime, zone: ZoneInfo) -> str:
+    """Return an instant as people write it in ``zone``: 01-04(周日) 09:00, with seconds only where there are any."""
+    local = at.astimezone(zone)
+    time = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+    return f"{local:%m-%d}(周{_WEEKDAYS[local.weekday()]}) {time}"
+
+
+def _pinned(clock: Clock, config: Configuration) -> tuple[Rule, WorkCalendar]:
+    policy = config.policy(clock.policy, clock.policy_version)
+    rule = policy.rule(clock.rule)
+    if rule is None:
+        raise LookupError(f"rule {clock.rule} of policy {policy.name} version {policy.version}")
+    return rule, config.calendar(policy)
+
+
+def _natural(since: datetime, until: datetime, calendar: WorkCalendar) -> str:
+    begin, end = local_words(since, calendar.zone), local_words(until, calendar.zone)
+    hours, rest = divmod(until - since, timedelta(hours=1))
+    spent = duration_words(until - since) if rest else f"{hours}小时"
+    return f"自然时间 {begin} 至 {end} 计{spent}"
+
+
+def _shortened(lines: list[str], counted: Counted) -> list[str]:
+    if len(lines) <= MOST_LINES:
+        return lines
+    left_out = counted.segments[_SHOWN_AT_EACH_END:-_SHOWN_AT_EACH_END]
+    spent = sum((segment.end - segment.start for segment in left_out), timedelta(0))
+    middle = f"……中间{len(left_out)}段,共计{_working_words(spent)}"
+    return [*lines[:_SHOWN_AT_EACH_END], middle, *lines[-_SHOWN_AT_EACH_END:]]
+
+
+def _working_words(span: timedelta) -> str:
+    """Return working time in hours and minutes: a working day is no fixed number of hours, so no days are made."""
+    if span < timedelta(hours=1):
+        return duration_words(span)
+    hours, rest = divmod(span, timedelta(hours=1))
+    minutes = rest // timedelta(minutes=1)
+    return f"{hours}小时{minutes}分" if minutes else f"{hours}小时"
