@@ -55,17 +55,14 @@ class Alarms(Construct):
         visible = queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1), statistic="Maximum")
         self._alarm("dead-letters", visible, above=0, subject=name)
 
-    def sweep(self, sweep: Function, *, silent_minutes: int, lag: Duration, outbox_age: Duration) -> None:
-        """No sweep began, none came to its end, its oldest due clock waits too long, or a message does.
-
-        A sweep reports its lag as the last thing that it does, so silence of that metric is failure as well.
-        """
+    def sweep(self, *, silent_minutes: int, lag: Duration, outbox_age: Duration) -> None:
+        """No sweep came to its end, its oldest due clock waits too long, or a message waits too long to be sent."""
         minute = Duration.minutes(1)
-        begun = sweep.function.metric_invocations(period=minute, statistic="Sum")
-        self._alarm("sweep-silent", begun, below=1, periods=silent_minutes, missing=MISSING_IS_BAD)
-        late = _ours("SweepLagSeconds", sweep, minute, "Maximum")
+        finished = _ours("SweepFinished", minute, "Sum")
+        self._alarm("sweep-silent", finished, below=1, periods=silent_minutes, missing=MISSING_IS_BAD)
+        late = _ours("SweepLagSeconds", minute, "Maximum")
         self._alarm("sweep-lag", late, above=lag.to_seconds(), periods=silent_minutes, missing=MISSING_IS_BAD)
-        waiting = _ours("OutboxOldestAgeSeconds", sweep, minute, "Maximum")
+        waiting = _ours("OutboxOldestAgeSeconds", minute, "Maximum")
         self._alarm("outbox-age", waiting, above=outbox_age.to_seconds(), periods=3)
 
     def daily(self, daily: Function) -> None:
@@ -73,15 +70,17 @@ class Alarms(Construct):
         begun = daily.function.metric_invocations(period=Duration.days(1), statistic="Sum")
         self._alarm("daily-silent", begun, below=1, missing=MISSING_IS_BAD)
 
-    def robots(self, dispatch: Function) -> None:
-        """A robot refused a message for good, such as with a wrong key: nobody will see that alert."""
-        refused = _ours("AlertRefused", dispatch, Duration.minutes(5), "Sum")
-        self._alarm("robot-refused", refused, above=0)
+    def robots(self) -> None:
+        """A robot refused a message for good, or there is none for it: nobody will see that alert."""
+        for bot in ("wecom", "dingtalk", "none"):
+            refused = _ours("AlertUndeliverable", Duration.minutes(5), "Sum", bot=bot)
+            self._alarm("robot-refused", refused, above=0, subject=bot)
 
-    def webhook(self, webhook: Function, *, rejected: int, ack: Duration) -> None:
-        """Many deliveries with a bad signature within five minutes, or answers later than providers wait for."""
+    def webhook(self, webhook: Function, *, forged: int, ack: Duration) -> None:
+        """Many forged deliveries within five minutes, or answers later than providers wait for."""
         minutes = Duration.minutes(5)
-        self._alarm("webhook-rejected", _ours("WebhookRejected", webhook, minutes, "Sum"), above=rejected)
+        rejected = _ours("WebhookRejected", minutes, "Sum", reason="unauthenticated")
+        self._alarm("webhook-rejected", rejected, above=forged)
         duration = webhook.function.metric_duration(period=minutes, statistic="p99")
         self._alarm("webhook-ack", duration, above=ack.to_milliseconds(), periods=3)
 
@@ -134,12 +133,12 @@ def dead_letter_queues(functions: Sequence[Function]) -> list[tuple[str, sqs.Que
     return [(function.name, function.dead_letters) for function in functions if function.dead_letters]
 
 
-def _ours(name: str, function: Function, period: Duration, statistic: str) -> cloudwatch.Metric:
-    """A metric that the entry file of `function` writes, with the dimension that Powertools gives it."""
+def _ours(name: str, period: Duration, statistic: str, **dimensions: str) -> cloudwatch.Metric:
+    """A metric that our functions write into their log (`leadtrail/runtime/telemetry.py`)."""
     return cloudwatch.Metric(
         namespace=NAMESPACE,
         metric_name=name,
-        dimensions_map={"service": function.name},
+        dimensions_map=dimensions or None,
         period=period,
         statistic=statistic,
     )

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from constructs import Node
+if TYPE_CHECKING:  # importing it would start Node.js, for a type
+    from constructs import Node
 
 OLDEST_RUNTIME = (3, 12)
 """Python 3.11 on Lambda stands on glibc 2.26, which today's wheels refuse (docs/runbook.md)."""
@@ -68,7 +69,7 @@ class Choices:
         return tuple(int(part) for part in self.runtime.removeprefix("python").split("."))
 
     @classmethod
-    def from_node(cls, node: Node) -> Self:
+    def from_node(cls, node: "Node") -> Self:
         """Read the context that this node of the construct tree sees."""
         return cls.from_mapping({name: node.try_get_context(name) for name in cls.__slots__})
 

@@ -99,7 +99,7 @@ class Function(Construct):
         )
         log_group.grant_write(role)
         if house.key:
-            house.key.grant_encrypt_decrypt(role)
+            self.may("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", on=[house.key.key_arn])
 
     def may(self, *actions: str, on: Sequence[str]) -> None:
         """Allow exactly these IAM actions on these ARNs, whose asterisks only stand for names within what is ours."""

@@ -39,6 +39,7 @@ READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 # A transaction needs the rights of its parts; TransactWriteItems is not an IAM action.
 COMMIT = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
 SECRETS = "leadtrail/"
+AUDIO_AND_TEXT = ("uploads", "transcripts")
 
 
 class Leadtrail(Stack):
@@ -170,13 +171,16 @@ class Leadtrail(Stack):
         self.dispatch.may("secretsmanager:GetSecretValue", on=[self._secret_arns("channel/*")])
 
         self.webhook.may("s3:PutObject", on=[self.buckets.archive.arn_for_objects("*")])
-        self.recording.may("s3:GetObject", on=[uploads.arn_for_objects("uploads/*")])
+        self.recording.may("s3:GetObject", on=[uploads.arn_for_objects(f"{part}/*") for part in AUDIO_AND_TEXT])
         self.recording.may("s3:PutObject", on=[uploads.arn_for_objects("transcripts/*")])
         self.daily.may("s3:GetObject", "s3:PutObject", on=[reports.arn_for_objects("*")])
+        # Without the right to list, S3 answers 403 instead of 404 for what is not there, and these have to tell.
+        for function, bucket in ((self.recording, uploads), (self.rest, uploads), (self.daily, reports)):
+            function.may("s3:ListBucket", on=[bucket.bucket_arn])
         # A presigned address can do what its signer can: these are the rights of a link, an upload, a download.
         self.link.may("s3:GetObject", on=[reports.arn_for_objects("*")])
         self.rest.may("s3:PutObject", on=[uploads.arn_for_objects("uploads/*")])
-        self.rest.may("s3:GetObject", on=[uploads.arn_for_objects(f"{part}/*") for part in ("transcripts", "uploads")])
+        self.rest.may("s3:GetObject", on=[uploads.arn_for_objects(f"{part}/*") for part in AUDIO_AND_TEXT])
         self.rest.may("s3:GetObject", on=[reports.arn_for_objects("*")])
 
     def _watch(self) -> None:
@@ -186,10 +190,10 @@ class Leadtrail(Stack):
             alarm.function(function, duration_share=0.8)
         for name, queue in alarms.dead_letter_queues(self.functions):
             alarm.dead_letters(name, queue)
-        alarm.sweep(self.sweep, silent_minutes=2, lag=Duration.minutes(10), outbox_age=Duration.minutes(15))
+        alarm.sweep(silent_minutes=2, lag=Duration.minutes(10), outbox_age=Duration.minutes(15))
         alarm.daily(self.daily)
-        alarm.robots(self.dispatch)
-        alarm.webhook(self.webhook, rejected=20, ack=Duration.seconds(1))
+        alarm.robots()
+        alarm.webhook(self.webhook, forged=20, ack=Duration.seconds(1))
         alarm.api(self.api.api, failed_share=0.01)
         alarm.table(self.table)
 
@@ -219,7 +223,7 @@ class Leadtrail(Stack):
             nag.accept(self.identity.pool, "COG8", "The plus tier costs per person; nobody can sign up by themselves")
         for function in self.functions:
             nag.accept(function, "L1", "The runtime is a choice: the newest one whose wheels are all published")
-            nag.accept(function, "IAM5[Resource::*]", "X-Ray takes segments for no resource but all")
+            nag.accept(function, "IAM5[Resource::*]", "Tracing, and listing streams, know no resource but all")
             if function.dead_letters:
                 nag.accept(function.dead_letters, "SQS3", "It is the queue of dead letters of events without a queue")
         for route, reason in {

@@ -10,8 +10,9 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from functions.ingest.sources import Request, Secret, fields
 from functions.ingest.sources.person import person
@@ -76,7 +77,7 @@ def parse(request: Request, secret: Secret) -> Delivery:
     )
 
 
-def _call(data: fields.Mapping[str, object]) -> CallRecord:
+def _call(data: Mapping[str, Any]) -> CallRecord:
     started_at = fields.moment(data, "started_at", "data.started_at", required=True)
     assert started_at is not None  # noqa: S101 - required above; tells the type checker
     return CallRecord(

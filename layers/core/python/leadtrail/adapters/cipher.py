@@ -43,3 +43,13 @@ def decrypt(cipher: str, key: bytes, lead_id: str, seq: int) -> dict[str, str]:
     plain = AESGCM(key).decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], f"{lead_id}#{seq}".encode())
     text: dict[str, str] = json.loads(plain)
     return text
+
+
+def opened(cipher: str, key: bytes, lead_id: str, seq: int) -> dict[str, str] | None:
+    """Return the text of an event, or None where the key does not open it: `verify` then names the event."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see encrypt
+
+    try:
+        return decrypt(cipher, key, lead_id, seq)
+    except (InvalidTag, ValueError):  # changed, swapped, or no longer base64
+        return None

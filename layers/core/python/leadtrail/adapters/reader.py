@@ -24,6 +24,7 @@ from leadtrail.adapters.table import (
     ReceiptItem,
     RecordingItem,
     RotationItem,
+    RowItem,
     lead_key,
     person_key,
     raw_key,
@@ -33,10 +34,29 @@ from leadtrail.domain import lead as leads_of
 from leadtrail.domain.delivery import Contact
 from leadtrail.domain.errors import BusyError
 from leadtrail.domain.identity import Identity
+from leadtrail.domain.ids import new_id
 from leadtrail.domain.instant import from_text, to_text
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.trail import Event
-from leadtrail.services.ports import Alert, IdentityRow, IntakeView, Person, Receipt, Recording, Rotation, Waking
+from leadtrail.services.ports import (
+    Alert,
+    CommandView,
+    IdentityRow,
+    IntakeView,
+    Listed,
+    Person,
+    Receipt,
+    Recording,
+    Rotation,
+    Waking,
+)
+
+# listing -> index, partition's prefix, whether it reads backwards
+LISTINGS = {
+    "owner": ("GSI2", "OWNER", True),
+    "team": ("GSI3", "TEAM", True),
+    "risk": ("GSI4", "RISK", False),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +151,13 @@ class TableReader:
         """Return a receipt that has not expired."""
         return self._fresh(self.get(receipt_key(source, key)), source, key)
 
+    def receipts(self, source: str, keys: Sequence[str]) -> dict[str, Receipt]:
+        """Return which of up to 100 receipts of one source there are, in one batch."""
+        found = self.batch(receipt_key(source, key) for key in keys)
+        items = {key: found.get((at["PK"], at["SK"])) for key in keys for at in [receipt_key(source, key)]}
+        fresh = ((key, self._fresh(item, source, key)) for key, item in items.items())
+        return {key: receipt for key, receipt in fresh if receipt is not None}
+
     def lead(self, lead_id: str) -> Lead | None:
         """Return the projection, consistently."""
         item = self.get(lead_key(lead_id))
@@ -153,6 +180,39 @@ class TableReader:
         person = found.get((f"PERSON#{person_id}", "CONTACT"))
         return self._lead(lead) if lead else None, _person(person) if person else None
 
+    def command_view(self, receipt: tuple[str, str] | None, lead_id: str) -> CommandView:
+        """Read a command's receipt, its lead and the configuration's stamp in one batch."""
+        lead_at, stamp_at = lead_key(lead_id), {"PK": "CONFIG", "SK": "STAMP"}
+        receipt_at = [receipt_key(*receipt)] if receipt else []
+        found = self.batch([lead_at, stamp_at, *receipt_at])
+        lead = found.get((lead_at["PK"], lead_at["SK"]))
+        stamp = found.get((stamp_at["PK"], stamp_at["SK"]))
+        known = found.get((receipt_at[0]["PK"], receipt_at[0]["SK"])) if receipt_at else None
+        return CommandView(
+            receipt=self._fresh(known, *receipt) if receipt else None,
+            lead=self._lead(lead) if lead else None,
+            stamp=int(ConfigItem.from_raw_data(stamp).version) if stamp else 0,
+        )
+
+    def listed(self, listing: str, name: str, *, after: str = "", size: int = 50) -> Iterator[Listed]:
+        """Yield the leads of an index (LISTINGS) in its order, from ``after`` on, ``size`` to a page."""
+        index, prefix, newest_first = LISTINGS[listing]
+        bound = {"below" if newest_first else "above": after}
+        options = {"index": index, "newest_first": newest_first, "limit": size, **bound}
+        for item in self.items(f"{prefix}#{name}", **options):
+            yield Listed(item[f"{index}SK"]["S"], self._lead(item))
+
+    def readable(self, events: Iterable[Event], person: Person | None) -> tuple[Event, ...]:
+        """Return events with their texts in clear; a text that the key does not open stays closed."""
+        return tuple(readable(event, person) for event in events)
+
+    def note_reading(self, person_id: str, *, lead_id: str, reader: str, at: datetime) -> None:
+        """Keep who read a person's contact, through which lead, and when."""
+        row = RowItem(
+            **person_key(person_id, f"READ#{new_id(at)}"), doc={"lead": lead_id, "by": reader, "at": to_text(at)}
+        )
+        self._client.put_item(TableName=self._table, Item=row.serialize())
+
     def person_leads(self, person_id: str) -> tuple[str, ...]:
         """Return the ids of a person's leads, oldest first."""
         rows = self.items(f"PERSON#{person_id}", prefix="LEAD#")
@@ -166,6 +226,18 @@ class TableReader:
             if limit is not None and len(events) == limit:
                 break
         return tuple(events)
+
+    def lead_and_trail(self, lead_id: str) -> tuple[Lead | None, tuple[Event, ...]]:
+        """Return a projection with its whole trail, in one query; texts as they rest."""
+        items = list(self.items(f"LEAD#{lead_id}", between=("EVENT#", "LEAD")))
+        lead = next((self._lead(item) for item in items if item["SK"]["S"] == "LEAD"), None)
+        return lead, tuple(event_from_item(item) for item in items if item["SK"]["S"].startswith("EVENT#"))
+
+    def lead_ids(self) -> tuple[str, ...]:
+        """Return every lead there is, the oldest first: a scan, for the operator's console only."""
+        request = {"TableName": self._table, "IndexName": "GSI3", "ProjectionExpression": "PK"}
+        pages = self._client.get_paginator("scan").paginate(**request)
+        return tuple(sorted(item["PK"]["S"].removeprefix("LEAD#") for page in pages for item in page["Items"]))
 
     def alerts(self, lead_id: str) -> tuple[Alert, ...]:
         """Return the alerts of a lead, by rule, episode and level."""
@@ -188,15 +260,18 @@ class TableReader:
             for item in self.items(f"WAKE#{shard:02d}", index="GSI1", upto=upto):
                 yield Waking(item["PK"]["S"].removeprefix("LEAD#"), from_text(item["GSI1SK"]["S"].split("#")[0]))
 
-    def channels_with_work(self) -> tuple[str, ...]:
-        """Return the channels that have a message waiting: one read more than there are such channels."""
+    def channels_with_work(self, now: datetime) -> tuple[str, ...]:
+        """Return the channels that have a message due: one read more than there are channels with any message."""
         channels: list[str] = []
+        above = ""
         while True:
-            above = f"{channels[-1]}#~" if channels else ""
             page = next(self.query("OUTBOX", index="GSI1", above=above, limit=1))
             if not page.items:
                 return tuple(channels)
-            channels.append(page.items[0]["GSI1SK"]["S"].split("#")[0])
+            channel, send_at, _ = page.items[0]["GSI1SK"]["S"].split("#")
+            if from_text(send_at) <= now:
+                channels.append(channel)
+            above = f"{channel}#~"
 
     def _lead(self, item: Raw) -> Lead:
         lead = lead_from_json(LeadItem.from_raw_data(item).lead)
@@ -295,7 +370,7 @@ def readable(event: Event, person: Person | None) -> Event:
     """Return the event with its text in clear, where the person's key still exists."""
     if event.cipher is None or person is None:
         return event
-    return replace(event, text=cipher.decrypt(event.cipher, person.key, event.lead_id, event.seq))
+    return replace(event, text=cipher.opened(event.cipher, person.key, event.lead_id, event.seq))
 
 
 def _identity(item: Raw) -> IdentityRow:

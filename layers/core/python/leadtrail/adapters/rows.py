@@ -28,6 +28,7 @@ from leadtrail.adapters.table import (
     RowItem,
     event_sort,
     lead_key,
+    outbox_sort,
     person_key,
     receipt_key,
     shard_of,
@@ -127,7 +128,9 @@ def clocks(before: Lead | None, after: Lead) -> Iterator[Write]:
 
 def _clock_item(lead_id: str, clock: Clock) -> ClockItem:
     wakes_at = clock.wakes_at
-    index = {"GSI1PK": shard_of(lead_id), "GSI1SK": wake_sort(wakes_at, lead_id, clock.key)} if wakes_at else {}
+    index: Key = {}
+    if wakes_at:
+        index = {"GSI1PK": shard_of(lead_id), "GSI1SK": wake_sort(wakes_at, lead_id, clock.key)}
     key = lead_key(lead_id, f"CLOCK#{clock.key}")
     return ClockItem(**key, state=clock.state, due_at=to_text(clock.due_at), **index)
 
@@ -223,7 +226,7 @@ def outbox(row: OutboxRow) -> Write:
         attempts=row.attempts,
         facts=dict(row.facts),
         GSI1PK="OUTBOX",
-        GSI1SK=f"{row.channel}#{row.id}",
+        GSI1SK=outbox_sort(row.channel, row.send_at, row.id),
     )
     return Write(item, ABSENT)
 

@@ -36,7 +36,7 @@ class Secrets:
         if read_at is not None and self._now() - read_at < MEMORY:
             return text
         try:
-            text = self._client.get_secret_value(SecretId=secret_id)["SecretString"]
+            text = str(self._client.get_secret_value(SecretId=secret_id)["SecretString"])
         except ClientError as error:
             if error.response["Error"]["Code"] == "ResourceNotFoundException":
                 raise KeyError(secret_id) from error

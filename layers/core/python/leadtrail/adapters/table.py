@@ -4,13 +4,18 @@
 |---|---|---|
 | a delivery's surroundings | BatchGetItem | RECEIPT#<source>#<hash>, IDENTITY#<kind>#<hmac>, TEAM#<team>, CONFIG |
 | a lead | GetItem | LEAD#<lead> / LEAD |
+| what a person's command needs | BatchGetItem | RECEIPT#people#<hash>, LEAD#<lead> / LEAD, CONFIG / STAMP |
 | a page of leads with names | BatchGetItem | LEAD#<lead> / LEAD, PERSON#<person> / CONTACT |
 | a trail | Query | LEAD#<lead> / EVENT#<seq> |
+| a lead with its trail | Query | LEAD#<lead> / EVENT#<seq> to LEAD |
+| every lead (console only) | Scan GSI3 | TEAM#<team> / <lead> |
+| which cases of an import are in | BatchGetItem | RECEIPT#import:<source>#<hash> / RECEIPT |
+| an import's pinned policy | GetItem | JOB#import#<hash of file and mapping> / JOB |
 | alerts, recordings of a lead | Query | LEAD#<lead> / ALERT#<rule>#<episode>#<level>, RECORDING#<recording> |
 | a recording by id | GetItem | RECORDING#<recording> / RECORDING -> its lead, state and progress |
 | a person's leads | Query | PERSON#<person> / LEAD#<lead> |
 | who wakes by now | Query GSI1 | WAKE#<shard> / <wakes_at>#<lead>#<rule>#<episode> |
-| channels with work | Query GSI1 | OUTBOX / <channel>#<ulid> |
+| channels with work | Query GSI1 | OUTBOX / <channel>#<send_at>#<ulid> |
 | a channel's messages in order | Query | OUTBOX#<channel> / <ulid> |
 | a channel's lease and limits | GetItem, UpdateItem | CHANNEL#<channel> / STATE |
 | leads of an owner, newest first | Query GSI2 | OWNER#<rep> / <lead> |
@@ -21,7 +26,7 @@
 | a report | GetItem | REPORT#<report> / REPORT |
 | a team's reports, newest first | Query | REPORTS#<kind>#<team> / <day>#<report> |
 | a report link | GetItem, UpdateItem | LINK#<hmac> / LINK; its openings LINK#<hmac> / OPENED#<ulid> |
-| a report's links | Query | REPORT#<report> / LINK#<hmac> |
+| how often a report's links were revoked | GetItem | REPORT#<report> / LINKS |
 | who read a contact | Query | PERSON#<person> / READ#<ulid> |
 
 Personal data rests in PERSON CONTACT and in RECEIPT BODY, nowhere else.
@@ -194,6 +199,13 @@ class RecordingItem(Item):
     progress = NumberAttribute(null=True)
 
 
+class ReportItem(Item):
+    """The newest version of a report; or, as ``LINKS``, the generation of its links."""
+
+    version = NumberAttribute()
+    doc: JSONAttribute = JSONAttribute(null=True)
+
+
 class ConfigItem(Item):
     """One configured thing, or the stamp that counts the changes."""
 
@@ -230,6 +242,11 @@ def shard_of(lead_id: str) -> str:
 def wake_sort(at: datetime, lead_id: str, clock_key: str) -> str:
     """Return the sort key of a clock in the wake index."""
     return f"{to_text(at)}#{lead_id}#{clock_key}"
+
+
+def outbox_sort(channel: str, send_at: datetime, row_id: str) -> str:
+    """Return the place of a message among what waits: by channel, then by when it wants to be sent."""
+    return f"{channel}#{to_text(send_at)}#{row_id}"
 
 
 def raw_key(key: Key) -> Raw:

@@ -69,8 +69,8 @@ class Lead:
 
     @property
     def late_clocks(self) -> tuple[Clock, ...]:
-        """The clocks whose promise is broken and unanswered."""
-        return tuple(clock for clock in self.clocks if clock.is_late)
+        """The clocks whose promise is broken and unanswered; those of an import sleep, and are nobody's worry today."""
+        return tuple(clock for clock in self.clocks if clock.is_late and not clock.dormant)
 
     @property
     def risk(self) -> tuple[str, ...]:

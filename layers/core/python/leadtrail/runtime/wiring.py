@@ -17,6 +17,9 @@ from leadtrail.services.ports import Person
 if TYPE_CHECKING:
     from leadtrail.adapters.config import TableConfiguration
     from leadtrail.adapters.objects import Objects
+    from leadtrail.adapters.outbox import TableOutbox
+    from leadtrail.adapters.reports import TableReports
+    from leadtrail.adapters.robots import Robots
     from leadtrail.adapters.secrets import Secrets
     from leadtrail.adapters.store import TableStore
 
@@ -65,6 +68,25 @@ class World:
 
         return Objects(lambda: client("s3"))
 
+    @cached_property
+    def outbox(self) -> TableOutbox:
+        """The messages that wait."""
+        from leadtrail.adapters.outbox import TableOutbox  # noqa: PLC0415 - only dispatch sends
+
+        return TableOutbox(self.dynamodb, self.settings.table, self.store)
+
+    @cached_property
+    def robots(self) -> Robots:
+        """The chat robots."""
+        from leadtrail.adapters.robots import Robots  # noqa: PLC0415 - only dispatch sends
+
+        return Robots(self.secrets.valid, self.now)
+
+    @cached_property
+    def functions(self) -> Any:
+        """The Lambda client, for handing work to another function."""
+        return client("lambda")
+
     def source_secrets(self, name: str) -> list[dict[str, str]]:
         """Return a source's valid secrets, none where there is no such secret: whoever verifies then fails closed."""
         try:
@@ -77,6 +99,13 @@ class World:
         from leadtrail.adapters import cipher  # noqa: PLC0415 - only for somebody new
 
         return Person(new_id(self.now()), contact, cipher.new_key(), cipher.new_salt())
+
+    @cached_property
+    def reports(self) -> TableReports:
+        """Reports and their links."""
+        from leadtrail.adapters.reports import TableReports  # noqa: PLC0415 - the webhook and the sweep need none
+
+        return TableReports(self.store)
 
     def _hmac_key(self) -> bytes:
         return self.secrets.text(self.settings.key_secret).encode()

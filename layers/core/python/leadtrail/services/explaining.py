@@ -1,4 +1,4 @@
-"""Why a clock is due when it is, and how late it is, in words: the one place where that is put.
+"""Why a clock is due when it is, how late it is, whose lead it is: the one place where that is put into words.
 
 Reports, the API and alerts say the same of a clock because all of them ask here. A clock is explained by the policy
 version that it pinned when it started, however the policy reads today.
@@ -12,6 +12,9 @@ from zoneinfo import ZoneInfo
 
 from leadtrail.domain import clock as clocks_of
 from leadtrail.domain.clock import Clock
+from leadtrail.domain.company import Company
+from leadtrail.domain.delivery import Contact
+from leadtrail.domain.identity import masked
 from leadtrail.domain.instant import duration_words
 from leadtrail.domain.policy import TITLES, Rule
 from leadtrail.domain.worktime import Counted, WorkCalendar
@@ -26,6 +29,8 @@ STATE_TITLES: Final = {
     "breached": "已超时",
     "cancelled": "已取消",
 }
+PROVIDER_TITLES: Final = {"wecom": "企业微信", "typeform": "在线表单", "standard": "系统对接"}
+NAMELESS: Final = "未留名"
 MOST_LINES: Final = 20  # of one explanation; a budget of many weeks shows how it began and how it ended
 _SHOWN_AT_EACH_END: Final = 8
 _WEEKDAYS: Final = "一二三四五六日"
@@ -111,6 +116,25 @@ def local_words(at: datetime, zone: ZoneInfo) -> str:
     local = at.astimezone(zone)
     time = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
     return f"{local:%m-%d}(周{_WEEKDAYS[local.weekday()]}) {time}"
+
+
+def source_title(source: str, company: Company) -> str:
+    """Return where a lead came from as people read it; a source that nobody named so keeps its id."""
+    known = company.sources.get(source)
+    return PROVIDER_TITLES.get(known.provider, source) if known else source
+
+
+def owner(rep_id: str | None, company: Company) -> dict[str, str] | None:
+    """Return ``{"id", "name"}`` of an owner; somebody who is no longer configured keeps the id as a name."""
+    if rep_id is None:
+        return None
+    rep = company.reps.get(rep_id)
+    return {"id": rep_id, "name": rep.name if rep else rep_id}
+
+
+def shown_phone(contact: Contact) -> str:
+    """Return a person's first number, masked: 138****0001."""
+    return masked(contact.phones[0]) if contact.phones else "未留电话"
 
 
 def _pinned(clock: Clock, config: Configuration) -> tuple[Rule, WorkCalendar]:

@@ -28,6 +28,11 @@ class Caller:
     team: str
 
     @property
+    def actor(self) -> str:
+        """The caller as trails name who did something."""
+        return f"rep:{self.rep_id}"
+
+    @property
     def sees_all(self) -> bool:
         """True for those who answer for the whole company."""
         return self.role in EVERYWHERE

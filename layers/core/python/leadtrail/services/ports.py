@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 
 from leadtrail.domain.company import Company
@@ -12,6 +12,7 @@ from leadtrail.domain.delivery import Contact
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.policy import Policy
+from leadtrail.domain.report import Link, Opening, Report
 from leadtrail.domain.trail import Event, Happening
 from leadtrail.domain.worktime import WorkCalendar
 
@@ -135,6 +136,23 @@ class IntakeView:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandView:
+    """What one batch read tells about a person's command: its receipt, the lead, the configuration's stamp."""
+
+    receipt: Receipt | None
+    lead: Lead | None
+    stamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A lead with its place in a listing; what follows is asked for by the place."""
+
+    place: str
+    lead: Lead
+
+
+@dataclass(frozen=True, slots=True)
 class Waking:
     """A clock of this lead wanted to be woken at this instant."""
 
@@ -195,6 +213,24 @@ class Store(Protocol):
     def receipt(self, source: str, key: str) -> Receipt | None:
         """Return a receipt that has not expired."""
 
+    def command_view(self, receipt: tuple[str, str] | None, lead_id: str) -> CommandView:
+        """Read what a person's command on a lead needs in one batch."""
+
+    def listed(self, listing: str, name: str, *, after: str = "", size: int = 50) -> Iterator[Listed]:
+        """Yield the leads of an owner or a team, newest first, or of a team's risk index, worst first."""
+
+    def identified(self, identity: Identity) -> IdentityRow | None:
+        """Return whom an identity belongs to."""
+
+    def person_leads(self, person_id: str) -> tuple[str, ...]:
+        """Return the ids of a person's leads, oldest first."""
+
+    def readable(self, events: Iterable[Event], person: Person | None) -> tuple[Event, ...]:
+        """Return events with their texts in clear where the key opens them."""
+
+    def note_reading(self, person_id: str, *, lead_id: str, reader: str, at: datetime) -> None:
+        """Keep who read a person's contact, and when."""
+
     def lead(self, lead_id: str) -> Lead | None:
         """Return the projection, consistently."""
 
@@ -209,6 +245,9 @@ class Store(Protocol):
 
     def trail(self, lead_id: str, *, after: int = 0, limit: int | None = None) -> tuple[Event, ...]:
         """Return events by seq, texts as they rest (encrypted)."""
+
+    def waking(self, now: datetime) -> Iterable[Waking]:
+        """Yield the clocks that want to be woken by ``now``."""
 
     def alerts(self, lead_id: str) -> tuple[Alert, ...]:
         """Return the alerts of a lead."""
@@ -247,8 +286,47 @@ class Configuration(Protocol):
     def company(self, stamp: int | None = None) -> Company:
         """Return the configuration; one older than ``stamp`` is read again."""
 
+    def current(self) -> Company:
+        """Return the configuration as it stands now."""
+
+    def put(self, kind: str, name: str, body: dict[str, Any], *, now: datetime) -> int:
+        """Store a new version of one configured thing and return its number; raises ConflictError."""
+
     def policy(self, name: str, version: int) -> Policy:
         """Return one version of a policy, for ever the same."""
 
     def calendar(self, policy: Policy) -> WorkCalendar:
         """Return the working time of a policy version."""
+
+
+class Reports(Protocol):
+    """Reports and their links in the table."""
+
+    def report(self, report_id: str) -> Report | None:
+        """Return the newest version of a report."""
+
+    def listed(
+        self, kind: str, teams: Iterable[str], *, day: date | None, after: str | None, limit: int
+    ) -> tuple[Report, ...]:
+        """Return up to ``limit`` reports, newest day first, behind the sort key ``after`` (``Report.sort_key``)."""
+
+    def save(self, report: Report, *, before: Report | None, push: OutboxRow | None) -> None:
+        """Write a version and its push in one transaction; raises ConflictError, BusyError."""
+
+    def hash_link(self, token: str) -> str:
+        """Return the keyed hash under which a link rests."""
+
+    def link(self, hashed: str) -> Link | None:
+        """Return a link, alive or not."""
+
+    def save_links(self, links: Sequence[Link]) -> None:
+        """Write up to 100 new links."""
+
+    def generations(self, report_ids: Iterable[str]) -> Mapping[str, int]:
+        """Return how often the links of each report have been revoked."""
+
+    def revoke_links(self, report_id: str) -> None:
+        """Move the generation of a report's links on; raises ConflictError."""
+
+    def log_opening(self, opening: Opening) -> None:
+        """Keep that a link was followed."""

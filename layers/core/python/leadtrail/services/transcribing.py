@@ -12,17 +12,16 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from leadtrail.domain import ids, transcript
 from leadtrail.domain.errors import BusyError
-from leadtrail.domain.transcript import Engine, FailureReason, Speaker, Transcript, Word
 from leadtrail.domain.trail import Happening
+from leadtrail.domain.transcript import Engine, FailureReason, Speaker, Transcript, Word
 from leadtrail.services.ports import Change, ConflictError, Now, Objects, Recording, Store
+from leadtrail.services.recordings import LARGEST
 
-LARGEST = 100 * 1024 * 1024
 ACTOR = "system:transcriber"
 READY, FAILED = "ready", "failed"
 _PROGRESS_STEP = 5  # percent: an hour of sound writes its progress twenty times at most
@@ -69,6 +68,41 @@ class _Kept:
     content: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One recording that is not at its end, and what it takes to get there."""
+
+    recording: Recording
+    store: Store
+    objects: Objects
+    bucket: str
+    now: Now
+
+    def kept(self) -> _Kept | None:
+        """Return the transcript that lies there, if it is a whole one of this recording."""
+        body = self.objects.get(self.bucket, transcript_key(self.recording))
+        if body is None:
+            return None
+        try:
+            content = json.loads(body)
+        except ValueError:
+            return None
+        wanted = {"recording_id": self.recording.id, "version": transcript.TRANSCRIPT_VERSION}
+        if not isinstance(content, dict) or not wanted.items() <= content.items() or "audio" not in content:
+            return None
+        return _Kept(body, content)
+
+    def keep(self, body: bytes) -> _Kept:
+        """Store a transcript unless one is there; return the one that is there now."""
+        key = transcript_key(self.recording)
+        if not self.objects.put_new(self.bucket, key, body, _JSON):
+            kept = self.kept()
+            if kept is not None:
+                return kept
+            self.objects.put(self.bucket, key, body, _JSON)  # what lies there is no transcript of ours
+        return _Kept(body, json.loads(body))
+
+
 def transcribe(
     key: str,
     *,
@@ -97,16 +131,12 @@ def transcribe(
         return Outcome("ignored", reason="unknown-key")
     if recording.state in (READY, FAILED):
         return _outcome(recording, is_new=False)
-    kept = _kept(recording, objects, bucket)
-    if kept is not None:
-        return _ready(recording, kept, store=store, now=now)
+    job = _Job(recording, store, objects, bucket, now)
     try:
-        kept = _made(recording, listen, store, objects, bucket, folder, now, speakers)
+        kept = job.kept() or _made(job, listen, folder, speakers)
     except UnreadableError as error:
-        return _failed(recording, error.reason, store=store, now=now)
-    if kept is None:
-        return Outcome("ignored", recording.id, recording.lead_id, "upload-gone")
-    return _ready(recording, kept, store=store, now=now)
+        return _failed(job, error.reason)
+    return _ready(job, kept) if kept else Outcome("ignored", recording.id, recording.lead_id, "upload-gone")
 
 
 def transcript_key(recording: Recording) -> str:
@@ -122,25 +152,17 @@ def _announced(key: str, store: Store) -> Recording | None:
     return recording if recording and recording.object_key == key else None
 
 
-def _made(
-    recording: Recording,
-    listen: Listen,
-    store: Store,
-    objects: Objects,
-    bucket: str,
-    folder: Path,
-    now: Now,
-    speakers: Sequence[Speaker],
-) -> _Kept | None:
+def _made(job: _Job, listen: Listen, folder: Path, speakers: Sequence[Speaker]) -> _Kept | None:
     """Transcribe and store; None where the upload has been deleted meanwhile."""
-    size = objects.size(bucket, recording.object_key)
+    recording = job.recording
+    size = job.objects.size(job.bucket, recording.object_key)
     if size is None:
         return None
     if size > LARGEST:
         raise UnreadableError("too-large")
     audio = folder / recording.id
-    objects.download(bucket, recording.object_key, str(audio))
-    note = _progress(recording, store, now)
+    job.objects.download(job.bucket, recording.object_key, str(audio))
+    note = _progress(job)
     note(0.0)
     heard = listen(audio, note)
     with audio.open("rb") as file:
@@ -154,39 +176,16 @@ def _made(
             duration_s=heard.duration_s,
         )
     )
-    body = json.dumps({**content, "audio": source}, ensure_ascii=False, separators=(",", ":")).encode()
-    return _stored(recording, body, objects, bucket)
+    return job.keep(json.dumps({**content, "audio": source}, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def _speakers(channels: int, known: Sequence[Speaker]) -> tuple[Speaker, ...]:
-    return tuple(known) if channels == len(known) == 2 else ("unknown",) * channels
+    if channels == len(known) == 2:
+        return tuple(known)
+    return tuple("unknown" for _ in range(channels))
 
 
-def _stored(recording: Recording, body: bytes, objects: Objects, bucket: str) -> _Kept:
-    key = transcript_key(recording)
-    if not objects.put_new(bucket, key, body, _JSON):
-        kept = _kept(recording, objects, bucket)
-        if kept is not None:
-            return kept
-        objects.put(bucket, key, body, _JSON)  # what lies there is no transcript of ours
-    return _Kept(body, json.loads(body))
-
-
-def _kept(recording: Recording, objects: Objects, bucket: str) -> _Kept | None:
-    """Return the transcript that lies there, if it is a whole one of this recording."""
-    body = objects.get(bucket, transcript_key(recording))
-    if body is None:
-        return None
-    try:
-        content = json.loads(body)
-    except ValueError:
-        return None
-    wanted = {"recording_id": recording.id, "version": transcript.TRANSCRIPT_VERSION}
-    is_ours = isinstance(content, dict) and wanted.items() <= content.items() and "audio" in content
-    return _Kept(body, content) if is_ours else None
-
-
-def _progress(recording: Recording, store: Store, now: Now) -> Callable[[float], None]:
+def _progress(job: _Job) -> Callable[[float], None]:
     noted: int | None = None
 
     def note(share: float) -> None:
@@ -195,21 +194,19 @@ def _progress(recording: Recording, store: Store, now: Now) -> Callable[[float],
         if noted is not None and percent < noted + _PROGRESS_STEP:
             return
         noted = percent
-        change = Change(
-            recording.lead_id, now(), recording=replace(recording, state="transcribing", progress=percent)
-        )
+        recording = replace(job.recording, state="transcribing", progress=percent)
         # Only a hint for whoever waits: a busy table, or a worker that was faster, must not stop the work itself.
         with suppress(ConflictError, BusyError):
-            store.commit(change)
+            job.store.commit(Change(recording.lead_id, job.now(), recording=recording))
 
     return note
 
 
-def _ready(recording: Recording, kept: _Kept, *, store: Store, now: Now) -> Outcome:
+def _ready(job: _Job, kept: _Kept) -> Outcome:
     content = kept.content
     duration_ms, channels = round(content["duration_s"] * 1000), len(content["channels"])
     facts = {
-        "recording": recording.id,
+        "recording": job.recording.id,
         "version": content["version"],
         "sha256": hashlib.sha256(kept.body).hexdigest(),
         "engine": content["engine"]["name"],
@@ -221,23 +218,23 @@ def _ready(recording: Recording, kept: _Kept, *, store: Store, now: Now) -> Outc
         "sentences": len(content["sentences"]),
     }
     done = replace(
-        recording,
+        job.recording,
         state=READY,
         duration_ms=duration_ms,
         channels=channels,
         sha256=content["audio"]["sha256"],
-        transcript_key=transcript_key(recording),
+        transcript_key=transcript_key(job.recording),
         progress=None,
     )
-    return _ended(done, "transcript.ready", facts, store=store, now=now)
+    return _ended(job, done, "transcript.ready", facts)
 
 
-def _failed(recording: Recording, reason: FailureReason, *, store: Store, now: Now) -> Outcome:
-    done = replace(recording, state=FAILED, reason=reason, progress=None)
-    return _ended(done, "recording.failed", {"recording": recording.id, "reason": reason}, store=store, now=now)
+def _failed(job: _Job, reason: FailureReason) -> Outcome:
+    done = replace(job.recording, state=FAILED, reason=reason, progress=None)
+    return _ended(job, done, "recording.failed", {"recording": done.id, "reason": reason})
 
 
-def _ended(done: Recording, kind: str, facts: dict[str, Any], *, store: Store, now: Now) -> Outcome:
+def _ended(job: _Job, done: Recording, kind: str, facts: dict[str, Any]) -> Outcome:
     """Write the last event together with the recording, unless another worker was first.
 
     Raises:
@@ -245,19 +242,18 @@ def _ended(done: Recording, kind: str, facts: dict[str, Any], *, store: Store, n
     """
 
     def attempt() -> Outcome:
-        current = store.recording(done.id)
+        current = job.store.recording(done.id)
         if current is not None and current.state in (READY, FAILED):
             return _outcome(current, is_new=False)
-        lead = store.lead(done.lead_id)
+        lead = job.store.lead(done.lead_id)
         if lead is None:
             raise LookupError(f"lead {done.lead_id} of recording {done.id}")
-        at: datetime = now()
-        store.commit(
-            Change(done.lead_id, at, lead=lead, happenings=[Happening(kind, at, ACTOR, facts)], recording=done)
-        )
+        at = job.now()
+        happening = Happening(kind, at, ACTOR, facts)
+        job.store.commit(Change(done.lead_id, at, lead=lead, happenings=[happening], recording=done))
         return _outcome(done)
 
-    return store.settled(attempt)
+    return job.store.settled(attempt)
 
 
 def _outcome(recording: Recording, *, is_new: bool = True) -> Outcome:

@@ -1,0 +1,79 @@
+"""Outbox rows reach people: a stream record, or the sweep, hints that a channel has work."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from leadtrail.domain.company import Channel
+from leadtrail.runtime import wiring
+from leadtrail.runtime.telemetry import count, instrumented, logger
+from leadtrail.services import dispatching, links, wording
+from leadtrail.services.ports import OutboxRow
+
+SPARE_MS = 20_000  # an attempt may wait five seconds for a robot and still has to note what came of it
+
+
+@instrumented
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Send what each channel named may send now. A failure of one is raised once the others are served."""
+    world = wiring.world()
+    failed = []
+    for channel_id in channels(event):
+        try:
+            _serve(channel_id, world, context)
+        except Exception as error:
+            logger.exception("channel failed", channel=channel_id)
+            failed.append(error)
+    if failed:
+        raise ExceptionGroup("channels that could not be served", failed)
+    return {"batchItemFailures": []}
+
+
+def channels(event: dict[str, Any]) -> list[str]:
+    """Return the channels that stream records, or the sweep's hand-over, speak of; each once."""
+    if "channel" in event:
+        return [event["channel"]]
+    keys = (record["dynamodb"]["Keys"]["PK"]["S"] for record in event.get("Records", []))
+    return list(dict.fromkeys(key.removeprefix("OUTBOX#") for key in keys if key.startswith("OUTBOX#")))
+
+
+def _serve(channel_id: str, world: wiring.World, context: Any) -> None:
+    channel = world.config.company().channels.get(channel_id)
+    if channel is None:
+        logger.error("channel is not configured", channel=channel_id)
+        count("AlertUndeliverable", bot="none")
+        return
+    done = dispatching.dispatch(
+        channel,
+        outbox=world.outbox,
+        render=lambda row: wording.render(
+            row,
+            channel,
+            store=world.store,
+            config=world.config,
+            link=lambda row, to: _link(row, to, world),
+            now=world.now(),
+        ),
+        send=world.robots.send,
+        now=world.now,
+        has_time=lambda: context.get_remaining_time_in_millis() > SPARE_MS,
+    )
+    logger.info("channel served", channel=channel_id, sent=done.sent, retried=done.retried, waiting=done.waiting)
+    count("AlertsSent", done.sent, bot=channel.bot)
+    count("AlertsRetried", done.retried, bot=channel.bot)
+    for reason in done.refused:
+        logger.error("robot refuses for good", channel=channel_id, reason=reason)
+        count("AlertUndeliverable", bot=channel.bot)
+
+
+def _link(row: OutboxRow, channel: Channel, world: wiring.World) -> str:
+    target = f"report:{row.facts['report']}" if row.kind == "report" else f"lead:{row.facts['lead']}"
+    [link] = links.make(
+        [target],
+        recipient=f"channel:{channel.id}",
+        reports=world.reports,
+        public_base_url=world.settings.public_base_url,
+        now=world.now(),
+    )
+    return link

@@ -1,0 +1,73 @@
+"""Alarms: each reaches a person, each has its entry in the runbook, and silence of the sweep is one."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.infrastructure.assembly import FUNCTIONS, ROOT, Assembly, kind_of
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+
+
+def names(assembly: Assembly) -> Iterator[str]:
+    return (one["AlarmName"] for one in assembly.resources("AWS::CloudWatch::Alarm").values())
+
+
+def test_every_alarm_has_an_entry_in_the_runbook_and_every_entry_an_alarm(deployed: Assembly) -> None:
+    entries = set(re.findall(r"^### `([\w-]+)`$", RUNBOOK, re.MULTILINE))
+
+    kinds = {kind_of(name) for name in names(deployed)}
+
+    assert kinds == entries
+
+
+def test_every_alarm_goes_to_the_mail_topic_and_says_where_to_read(deployed: Assembly) -> None:
+    [topic] = deployed.resources("AWS::SNS::Topic")
+
+    for alarm in deployed.resources("AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+        assert alarm["AlarmDescription"] == f"docs/runbook.md#{kind_of(alarm['AlarmName'])}"
+
+
+@pytest.mark.parametrize("kind", ["sweep-silent", "sweep-lag", "daily-silent"])
+def test_silence_is_failure(deployed: Assembly, kind: str) -> None:
+    [alarm] = [
+        one for one in deployed.resources("AWS::CloudWatch::Alarm").values() if one["AlarmName"] == f"Leadtrail-{kind}"
+    ]
+
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_every_function_and_every_queue_of_dead_letters_is_watched(deployed: Assembly) -> None:
+    found = set(names(deployed))
+
+    wanted = {f"Leadtrail-{kind}-{name}" for kind in ("errors", "throttles", "slow") for name in FUNCTIONS}
+    letters = {f"Leadtrail-dead-letters-{name}" for name in ("sweep", "dispatch", "recording", "daily")}
+
+    assert wanted | letters <= found
+
+
+def test_every_metric_of_ours_that_an_alarm_waits_for_is_written_with_just_its_dimensions(deployed: Assembly) -> None:
+    written = {
+        (name, tuple(re.findall(r"(\w+)=", rest)))
+        for file in (ROOT / "functions").rglob("*.py")
+        for name, rest in re.findall(r'\bcount\("(\w+)"(.*)\)$', file.read_text(), re.MULTILINE)
+    }
+
+    awaited = {
+        (one["MetricName"], tuple(dimension["Name"] for dimension in one.get("Dimensions", [])))
+        for one in deployed.resources("AWS::CloudWatch::Alarm").values()
+        if one["Namespace"] == "Leads"
+    }
+
+    assert awaited <= written
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_runbook_explains_every_environment_variable(deployed: Assembly, local: Assembly, name: str) -> None:
+    told = [one.function(name)["Environment"]["Variables"] for one in (deployed, local)]
+
+    unexplained = {variable for one in told for variable in one if f"| `{variable}` |" not in RUNBOOK}
+
+    assert unexplained == set()
