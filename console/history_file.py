@@ -62,7 +62,7 @@ class Rejected:
 
 @dataclass(slots=True)
 class Rows:
-    """What a file holds: ``total`` rows, each in one of ``cases`` or among ``rejected``; ``until`` is its last instant."""
+    """What a file holds: ``total`` rows, each in one of ``cases`` or ``rejected``; ``until`` is its last instant."""
 
     sha256: str
     total: int = 0
@@ -173,10 +173,8 @@ def rows(file: Path, mapping: Plan, *, now: datetime) -> Rows:
             found = Rows(_hash(plain))
             plain.seek(0)
             is_packed = plain.read(2) == GZIP
-        opened: IO[str] = (gzip.open if is_packed else open)(  # noqa: SIM115 - closed by the with below
-            file, "rt", encoding="utf-8-sig", errors="surrogateescape", newline=""
-        )
-        with opened as lines:
+        opened = gzip.open if is_packed else open
+        with opened(file, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
             _read_into(found, csv.reader(lines), mapping, now)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InvalidInputError("file", f"{file.name} 不完整或已损坏") from error
@@ -193,7 +191,7 @@ def _hash(file: IO[bytes]) -> str:
 
 
 def _read_into(found: Rows, reader: Any, mapping: Plan, now: datetime) -> None:
-    header = next(reader, [])
+    header: list[str] = next(reader, [])
     places = _places(header, mapping.columns)
     seen: set[tuple[str, ...]] = set()
     for line, row in _numbered(reader):
@@ -263,7 +261,7 @@ def _event(line: int, row: Sequence[str], places: Mapping[str, int], mapping: Pl
 
 
 def write_rejected(file: Path, rejected: Iterable[Rejected]) -> None:
-    """Write the rejected rows by line; the row itself stands as one JSON text, in which no spreadsheet sees a formula."""
+    """Write the rejected rows by line; a row stands as one JSON text, in which no spreadsheet sees a formula."""
     with file.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as lines:
         writer = csv.writer(lines)
         writer.writerow(("line", "reason", "row"))

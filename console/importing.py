@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -143,10 +144,15 @@ def settle(rows: Rows, plan: Plan, world: World) -> Job:
     at = {"PK": f"JOB#import#{key}", "SK": "JOB"}
     now = cut(world.now())
     policy = company.policy_for(source=reading.source, team=reading.team)
-    wanted = {"source": reading.source, "policy": policy.name, "policy_version": policy.version}
-    doc = {**wanted, "until": to_text(rows.until or now), "started_at": to_text(now)}
+    doc: dict[str, Any] = {
+        "source": reading.source,
+        "policy": policy.name,
+        "policy_version": policy.version,
+        "until": to_text(rows.until or now),
+        "started_at": to_text(now),
+    }
     try:
-        world.store.write([Write(RowItem(**at, doc=doc), ABSENT)])
+        world.store.write([Write(RowItem(PK=at["PK"], SK=at["SK"], doc=doc), ABSENT)])
     except ConflictError:
         known = world.store.get(at)
         if known is None:  # another writer's transaction was under way
@@ -307,9 +313,11 @@ def _show(tally: Tally, rejects: Path, screen: Console) -> None:
     table.add_row("合计" if tally.adds_up else "合计与总行数不符!", f"{tally.facts + tally.merged + tally.rejected:,}")
     table.add_row("文件总行数", f"{tally.rows:,}")
     screen.print(table)
+    rate = tally.rows / max(tally.seconds, 0.001)
     screen.print(
         f"新增 {tally.added:,} 条线索、{tally.events:,} 个事件(其中超时 {tally.breaches:,} 次),"
-        f"{tally.known:,} 条此前已导入;用时 {tally.seconds:.0f} 秒,每秒 {tally.rows / max(tally.seconds, 0.001):,.0f} 行"
+        f"{tally.known:,} 条此前已导入"
     )
+    screen.print(f"用时 {tally.seconds:.0f} 秒,每秒 {rate:,.0f} 行")
     if tally.rejected:
         screen.print(f"被拒绝的行及原因见 {rejects}", style="yellow", markup=False)

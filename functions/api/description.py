@@ -52,7 +52,7 @@ def document(operations: Iterable[Operation]) -> Json:
         "info": {
             "title": "Leadtrail",
             "version": VERSION,
-            "description": "销售线索:轨迹、时限与证据。时间一律为带时区的 ISO 8601;出错时答复 application/problem+json。",
+            "description": "销售线索:轨迹、时限与证据。时间为带时区的 ISO 8601;出错时答复 application/problem+json。",
         },
         "security": [{"bearer": []}],
         "paths": paths,

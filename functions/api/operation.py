@@ -77,7 +77,7 @@ class Area(Router):
     """The router of one area; ``operations`` is its part of the document."""
 
     def __init__(self, tag: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Powertools gives it no types
         self.tag = tag
         self.operations: list[Operation] = []
 

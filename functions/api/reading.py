@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from leadtrail.domain.errors import InvalidInputError
+from leadtrail.domain.instant import from_text
 from leadtrail.services.idempotency import Command
 from leadtrail.services.people import Caller
 
@@ -90,3 +92,15 @@ def command(
     if not KEY.fullmatch(key):
         raise InvalidInputError("Idempotency-Key", "需要1到255个可见的 ASCII 字符")
     return Command.of(caller.rep_id, key, f"{method} {event.get('rawPath', '')}", document)
+
+
+def instant(field: str, text: str) -> datetime:
+    """Read a time with an offset into aware UTC, cut to milliseconds.
+
+    Raises:
+        InvalidInputError: no such time; names ``field``.
+    """
+    try:
+        return from_text(text)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInputError(field, "需要带时区的 ISO 8601 时间,如 2026-01-26T09:00:00+08:00") from error

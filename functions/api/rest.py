@@ -39,7 +39,6 @@ for area in AREAS:
     app.include_router(area)
 
 
-@app.exception_handler(LeadtrailError)
 def refused(error: LeadtrailError) -> Response[str]:
     """Answer a refusal as problem+json."""
     logger.info("request refused", code=error.code, status=error.status)
@@ -47,10 +46,13 @@ def refused(error: LeadtrailError) -> Response[str]:
     return Response(answer["statusCode"], body=answer["body"], headers=answer["headers"])
 
 
-@app.not_found
 def no_route(_: NoRouteError) -> Response[str]:
     """Answer an address that nobody knows as problem+json."""
     return refused(NotFoundError())
+
+
+app.exception_handler(LeadtrailError)(refused)
+app.not_found(no_route)
 
 
 @instrumented

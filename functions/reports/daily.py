@@ -6,7 +6,7 @@ allows it, ``{"now": "..."}`` makes the schedule's report of another moment. Wha
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], _: Any) -> dict[str, list[str]]:
     if "team" in event:
         day = date.fromisoformat(event["day"])
         as_of = daily.moment_of(day, team=event["team"], reports=world.reports, zone=zone, now=now)
-        return {"reports": [_made(world, event["team"], day, as_of, now)]}
+        return {"reports": [_made(world, event["team"], day, as_of)]}
     day = now.astimezone(zone).date()
     if not daily.is_reported_day(day, config=world.config):
         logger.info("no report on a day off", day=str(day))
@@ -39,7 +39,7 @@ def handler(event: dict[str, Any], _: Any) -> dict[str, list[str]]:
     made, failures = [], []
     for team in sorted(world.config.company().teams):
         try:
-            made.append(_made(world, team, day, now, now))
+            made.append(_made(world, team, day, now))
         except Exception as error:  # one team's trouble must not keep the report from the others; raised below
             logger.exception("report failed", team=team, day=str(day))
             failures.append(error)
@@ -49,11 +49,12 @@ def handler(event: dict[str, Any], _: Any) -> dict[str, list[str]]:
 
 
 def _now(event: dict[str, Any], world: World) -> datetime:
-    asked = event.get("now")
-    return from_text(asked) if asked and world.settings.allow_now else world.now().astimezone(UTC)
+    """Return the asked time where it may be asked, else the real one; stand-ins hand over a schedule's <...> unread."""
+    asked = str(event.get("now") or "<")
+    return world.now() if asked.startswith("<") or not world.settings.allow_now else from_text(asked)
 
 
-def _made(world: World, team: str, day: date, as_of: datetime, now: datetime) -> str:
+def _made(world: World, team: str, day: date, as_of: datetime) -> str:
     made = daily.make(
         team,
         day=day,
@@ -65,9 +66,15 @@ def _made(world: World, team: str, day: date, as_of: datetime, now: datetime) ->
         config=world.config,
         render=page.daily,
         public_base_url=world.settings.public_base_url,
-        now=now,
+        now=world.now(),
     )
-    facts = {"report_id": made.report.id, "team": team, "day": str(day), "version": made.report.version}
-    logger.info("report made" if made.is_new else "report stands as it was", **facts, channel=made.channel)
+    logger.info(
+        "report made" if made.is_new else "report stands as it was",
+        report_id=made.report.id,
+        team=team,
+        day=str(day),
+        version=made.report.version,
+        channel=made.channel,
+    )
     count("ReportMade" if made.is_new else "ReportRepeated")
     return made.report.id

@@ -24,7 +24,11 @@ PRIVATE: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
 }
-GONE: Final = ("链接已失效", "链接已过期、已被撤销，或者您已不再负责这项内容。", "请在群里查看最新的推送，或登录系统重新打开。")
+GONE: Final = (
+    "链接已失效",
+    "链接已过期、已被撤销，或者您已不再负责这项内容。",
+    "请在群里查看最新的推送，或登录系统重新打开。",
+)
 UNKNOWN: Final = ("没有找到这个链接", "链接可能没有复制完整。", "请回到群里，直接点开原来的消息。")
 BUSY: Final = ("系统繁忙", "这会儿打不开，内容没有丢。", "请稍等几秒再点一次。")
 
@@ -47,9 +51,7 @@ def _opened(event: dict[str, Any]) -> http.Answer:
     visit = links.Visit.of(http.headers(event), str(asked.get("sourceIp", "")), str(asked.get("method", "GET")))
     token = str((event.get("pathParameters") or {}).get("token", ""))
     now = world.now()
-    target = links.follow(
-        token, visit=visit, reports=world.reports, store=world.store, config=world.config, now=now
-    )
+    target = links.follow(token, visit=visit, reports=world.reports, store=world.store, config=world.config, now=now)
     if isinstance(target, Lead):
         logger.info("lead page opened", lead_id=target.lead_id, is_preview=visit.is_preview)
         facts = lead_page.snapshot(target, store=world.store, config=world.config, now=now)

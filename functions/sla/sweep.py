@@ -26,10 +26,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         has_time=lambda: context.get_remaining_time_in_millis() > SPARE_MS,
     )
     channels = world.store.channels_with_work(world.now())
+    oldest = min(channels.values(), default=world.now())
     for channel in channels:
         _hand_over(channel, world)
     count("SweepLagSeconds", swept.lag.total_seconds(), "Seconds")
     count("SweepFinished", int(swept.finished))
+    count("OutboxOldestAgeSeconds", max((world.now() - oldest).total_seconds(), 0), "Seconds")
     logger.info("sweep finished", leads=swept.leads, alerts=len(swept.alerts), channels=len(channels))
     for lead_id, error in swept.failed:
         logger.error("lead left as it was", lead_id=lead_id, reason=repr(error))

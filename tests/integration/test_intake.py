@@ -59,9 +59,7 @@ def test_one_phone_from_two_sources_is_one_lead_with_two_source_entries(world: T
 
 
 def test_leads_go_round_the_active_reps_of_a_team(world: TestWorld, clock: TimeTravel) -> None:
-    bodies = [
-        take(lead_created(clock(), message_id=f"m{n}", phone=f"1380013800{n}"), f"r{n}")[1] for n in range(4)
-    ]
+    bodies = [take(lead_created(clock(), message_id=f"m{n}", phone=f"1380013800{n}"), f"r{n}")[1] for n in range(4)]
 
     owners = [lead.owner for body in bodies for lead in [world.store.lead(body["id"])] if lead]
 

@@ -54,7 +54,9 @@ def signed(body: str, at: datetime, *, message_id: str = "msg_1", secret: str = 
     return http_event("standard", body, headers=headers)
 
 
-def lead_created(at: datetime, *, message_id: str = "msg_1", secret: str = STANDARD_SECRET, **data: Any) -> dict[str, Any]:
+def lead_created(
+    at: datetime, *, message_id: str = "msg_1", secret: str = STANDARD_SECRET, **data: Any
+) -> dict[str, Any]:
     said = {"name": "张三", "phone": "13800138000", **data}
     body = json.dumps({"type": "lead.created", "timestamp": at.isoformat(), "data": said}, ensure_ascii=False)
     return signed(body, at, message_id=message_id, secret=secret)

@@ -37,7 +37,6 @@ WORDS = (Word("你好", 0.1, 0.5, 0.9), Word("价格", 0.6, 1.0, 0.8), Word("再
 class Table:
     """A table of one lead, in memory; ``refusing`` is raised by writes that only note progress."""
 
-    lead_is_open: bool = True
     person: Person | None = field(default_factory=lambda: Person("P1", Contact("王女士"), b"k" * 32, b"s" * 16))
     rows: dict[str, Recording] = field(default_factory=dict)
     receipts: dict[tuple[str, str], Receipt] = field(default_factory=dict)
@@ -136,7 +135,7 @@ def uploaded(table: Table, shelf: Shelf, body: bytes = b"sound") -> Recording:
     return recording
 
 
-def work(table: Table, shelf: Shelf, key: str, folder: Path, ear: Ear, speakers: Sequence[str] = ()) -> Outcome:
+def work(table: Table, shelf: Shelf, key: str, folder: Path, ear: Ear, *, speakers: Sequence[str] = ()) -> Outcome:
     return transcribing.transcribe(
         key, listen=ear, store=table, objects=shelf, bucket="uploads", folder=folder, now=lambda: NINE,
         speakers=speakers,
@@ -306,7 +305,7 @@ def test_speakers_are_named_only_where_the_company_knows_its_channels(
     table, shelf = Table(), Shelf()
     recording = uploaded(table, shelf)
 
-    work(table, shelf, recording.object_key, tmp_path, Ear(channels=channels), known)
+    work(table, shelf, recording.object_key, tmp_path, Ear(channels=channels), speakers=known)
 
     content = json.loads(shelf.objects[transcribing.transcript_key(recording)])
     assert [channel["speaker"] for channel in content["channels"]] == speakers

@@ -260,17 +260,18 @@ class TableReader:
             for item in self.items(f"WAKE#{shard:02d}", index="GSI1", upto=upto):
                 yield Waking(item["PK"]["S"].removeprefix("LEAD#"), from_text(item["GSI1SK"]["S"].split("#")[0]))
 
-    def channels_with_work(self, now: datetime) -> tuple[str, ...]:
-        """Return the channels that have a message due: one read more than there are channels with any message."""
-        channels: list[str] = []
+    def channels_with_work(self, now: datetime) -> dict[str, datetime]:
+        """Return channels with a message due, and since when: one read more than there are channels with any message."""
+        channels: dict[str, datetime] = {}
         above = ""
         while True:
             page = next(self.query("OUTBOX", index="GSI1", above=above, limit=1))
             if not page.items:
-                return tuple(channels)
-            channel, send_at, _ = page.items[0]["GSI1SK"]["S"].split("#")
-            if from_text(send_at) <= now:
-                channels.append(channel)
+                return channels
+            channel, text, _ = page.items[0]["GSI1SK"]["S"].split("#")
+            send_at = from_text(text)
+            if send_at <= now:
+                channels[channel] = send_at
             above = f"{channel}#~"
 
     def _lead(self, item: Raw) -> Lead:

@@ -96,17 +96,20 @@ class Policy:
 
 
 def choose(policies: Iterable[Policy], *, source: str, team: str) -> Policy:
-    """Return the first policy (by name) whose conditions all hold, else the default one.
+    """Return the first policy (by name) whose conditions all hold, else the newest without any, else the default.
 
     Raises:
         LookupError: there is no default policy.
     """
     facts = {"source": source, "team": team}
-    ordered = sorted(policies, key=lambda policy: policy.name)
-    for policy in ordered:
+    by_name = sorted(policies, key=lambda policy: policy.name)
+    for policy in by_name:
         if policy.when and all(facts.get(key) == value for key, value in policy.when.items()):
             return policy
-    for policy in ordered:
+    for_all = [policy for policy in by_name if not policy.when and policy.name != DEFAULT]
+    if for_all:
+        return max(for_all, key=lambda policy: policy.active_from)
+    for policy in by_name:
         if policy.name == DEFAULT:
             return policy
     raise LookupError("there is no default policy")
@@ -146,8 +149,6 @@ def _conditions(name: str, when: object) -> dict[str, str]:
             raise PolicyInvalidError(f"when.{key}", "需要一段文字")
     if name == DEFAULT and when:
         raise PolicyInvalidError("when", "默认规则不能带条件")
-    if name != DEFAULT and not when:
-        raise PolicyInvalidError("when", "除默认规则外,必须写明适用条件")
     return dict(when)
 
 

@@ -118,17 +118,23 @@ def search(query: Query, *, caller: Caller, company: Company, store: Store, limi
         InvalidInputError: ``after`` is no place in this list; names ``cursor``.
     """
     number = identity.phone(query.words) if query.words else None
-    by_number = number is not None and number.identifies
-    by_risk = query.is_about_risk and not by_number and caller.role != "rep"
+    size = CHUNK if query.words else limit + 1
+    if number is not None and number.identifies:
+        _check_place(after, by_risk=False)
+        return _page(_of_number(number.number, store, after), _Wanted(query, caller, _anybody, size), store, limit)
+    by_risk = query.is_about_risk and caller.role != "rep"
+    _check_place(after, by_risk=by_risk)
+    walks = [
+        store.listed(listing, name, after=after, size=size)
+        for listing, name in _partitions(query, caller, company, by_risk)
+    ]
+    walk = merge(*walks, key=lambda listed: listed.place, reverse=not by_risk)
+    return _page(walk, _Wanted(query, caller, _knowing(query.words), size), store, limit)
+
+
+def _check_place(after: str, *, by_risk: bool) -> None:
     if after and not (_RISK_PLACE.fullmatch(after) if by_risk else ids.is_id(after)):
         raise InvalidInputError("cursor", "不是这个列表的游标")
-    if number is not None and by_number:
-        walk, knows = _of_number(number.number, store, after), _anybody
-    else:
-        size = CHUNK if query.words else limit + 1
-        walk, knows = _listing(query, caller, company, store, after, size, by_risk), _knowing(query.words)
-    wanted = _Wanted(query, caller, knows, CHUNK if query.words else limit + 1)
-    return _page(walk, wanted, store, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,20 +174,10 @@ def _people(leads: list[Lead], store: Store) -> dict[str, Person]:
     return people
 
 
-def _listing(
-    query: Query, caller: Caller, company: Company, store: Store, after: str, size: int, by_risk: bool
-) -> Walk:
-    walks = [
-        store.listed(listing, name, after=after, size=size)
-        for listing, name in _partitions(query, caller, company, by_risk)
-    ]
-    return merge(*walks, key=lambda listed: listed.place, reverse=not by_risk)
-
-
 def _partitions(query: Query, caller: Caller, company: Company, by_risk: bool) -> list[tuple[str, str]]:
     """Return the fewest partitions that hold every lead which can match and is the caller's to see."""
     if caller.role == "rep":
-        return [("owner", caller.rep_id)]
+        return [("owner", caller.rep_id)] if query.owner in (None, caller.rep_id) else []
     if query.owner and not by_risk:
         return [("owner", query.owner)]
     teams = [query.team] if query.team else sorted(company.teams) if caller.sees_all else [caller.team]
@@ -262,7 +258,7 @@ def verify(lead_id: str, *, caller: Caller, store: Store) -> Verified:
     found = store.readable(store.trail(lead_id), person)
     lead = seen(lead_id, caller=caller, store=store) if len(found) > lead.seq else lead
     broken = _broken(found, lead, person)
-    folded = broken is None and leads_of.fold(found[: lead.seq]) == lead
+    folded = broken is None and leads_of.fold(found) == lead
     return Verified(len(found), lead.head, folded, broken)
 
 
@@ -273,6 +269,8 @@ def _broken(found: tuple[Event, ...], lead: Lead, person: Person | None) -> Brea
         return Break(closed[0], "文字无法解密")
     if broken is None and len(found) < lead.seq:
         return Break(len(found) + 1, "事件缺失")
+    if broken is None and len(found) > lead.seq:
+        return Break(lead.seq + 1, "线索记录之后多出的事件")
     if broken is None and found[lead.seq - 1].seal != lead.head:
         return Break(lead.seq, "与线索记录的最后封印不符")
     return broken

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from leadtrail.domain.company import Company
-from leadtrail.domain.errors import ForbiddenError, LinkGoneError, NotFoundError
+from leadtrail.domain.errors import LinkGoneError, NotFoundError
 from leadtrail.domain.ids import new_id
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.report import LINK_LIVES, Link, Opening, Report
@@ -118,21 +118,6 @@ def follow(
     if not visit.is_preview:
         reports.log_opening(Opening(new_id(now), link.hash, now, link.recipient, visit.agent, visit.address))
     return target
-
-
-def revoke(report_id: str, *, caller: Caller, reports: Reports, store: Store) -> None:
-    """End every link of a report that was ever handed out; new ones can be made at once.
-
-    Raises:
-        ForbiddenError: the caller is a rep.
-        NotFoundError: no such report, or another team's.
-    """
-    if not caller.leads_people:
-        raise ForbiddenError
-    report = reports.report(report_id)
-    if report is None or not caller.sees_team(report.team):
-        raise NotFoundError
-    store.settled(lambda: reports.revoke_links(report_id))
 
 
 def _report_of(target: str) -> str:
