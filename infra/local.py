@@ -316,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupt = Interrupt()
     interrupt.listen()
     try:
-        run(Home(ROOT / ".local"), ports(os.environ), fresh=fresh, interrupt=interrupt)
+        run(Home(Path(os.environ.get("LEADTRAIL_HOME", ROOT / ".local"))), ports(os.environ), fresh=fresh, interrupt=interrupt)
     except KeyboardInterrupt:
         print("\n已停止，数据已保存。", flush=True)
     except LocalError as error:

@@ -19,10 +19,15 @@ def read(cursor: str | None) -> str:
     Raises:
         InvalidInputError: no cursor of ours; names ``cursor``.
     """
+    if cursor is None:
+        return ""
     try:
-        return base64.urlsafe_b64decode((cursor or "") + "==").decode("ascii")
+        place = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError) as error:
         raise InvalidInputError("cursor", "不是这个列表的游标") from error
+    if not place:
+        raise InvalidInputError("cursor", "不是这个列表的游标")
+    return place
 
 
 def number(cursor: str | None) -> int:

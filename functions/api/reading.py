@@ -54,11 +54,16 @@ class Nothing(Request):
 def checked(model: type[M], values: Mapping[str, Any], *, strings: bool = False) -> M:
     """Return ``values`` as ``model``; ``strings`` reads numbers and booleans from text, as queries carry them.
 
+    An empty text in a query (``?owner=``) asks for nothing.
+
     Raises:
         InvalidInputError: names the first field that makes no sense, and lists all of them.
     """
     try:
-        return model.model_validate_strings(dict(values)) if strings else model.model_validate(dict(values))
+        if strings:
+            asked = {name: text for name, text in values.items() if text or name not in model.model_fields}
+            return model.model_validate_strings(asked)
+        return model.model_validate(dict(values))
     except ValidationError as error:
         errors = [
             {"field": _path(item["loc"]), "rule": _rule(item["type"], item.get("ctx", {}))}

@@ -1,10 +1,10 @@
 """An upload has arrived in S3: transcribe it. Trigger: the queue that S3 announces uploads to.
 
-What can never be transcribed ends as `failed` and leaves the queue; any other trouble leaves its message there, to be
-tried again and at last to lie among the dead letters.
+What can never be transcribed ends as `failed`; any other trouble leaves its message in the queue, to be tried again.
 """
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,13 +12,11 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from functions.transcribe import recognizer
-from functions.transcribe.audio import AudioError, AudioLimits
+from functions.transcribe.audio import AudioError
 from leadtrail.runtime import wiring
 from leadtrail.runtime.telemetry import count, instrumented, logger
 from leadtrail.services import transcribing
 from leadtrail.services.transcribing import Heard, UnreadableError
-
-LIMITS = AudioLimits(max_seconds=4 * 3600)
 
 
 @instrumented
@@ -39,7 +37,7 @@ def _is_done(message: dict[str, Any]) -> bool:
 
 
 def _transcribe(key: str) -> None:
-    here = wiring.world()
+    here, began = wiring.world(), time.monotonic()
     with TemporaryDirectory() as folder:
         outcome = transcribing.transcribe(
             key, listen=_listen, folder=Path(folder), now=here.now,
@@ -47,13 +45,15 @@ def _transcribe(key: str) -> None:
             speakers=here.config.company().extra.get("stereo_speakers", ()),
         )  # fmt: skip
     logger.info("upload settled", recording_id=outcome.recording_id, state=outcome.state, reason=outcome.reason)
-    count("RecordingSettled", state=outcome.state)
+    count("TranscribeMs", round((time.monotonic() - began) * 1000), "Milliseconds", state=outcome.state)
+    if outcome.state == "failed" and outcome.is_new:
+        count("TranscribeFailed", reason=outcome.reason or "")
 
 
 def _listen(path: Path, on_progress: Callable[[float], None]) -> Heard:
     engine = recognizer.VoskRecognizer(Path(wiring.world().settings.model_path))
     try:
-        heard = recognizer.transcribe(path, recognizer=engine, limits=LIMITS, on_progress=on_progress)
+        heard = recognizer.transcribe(path, recognizer=engine, on_progress=on_progress)
     except AudioError as error:
         raise UnreadableError(error.reason) from error
     return Heard(engine.engine, heard.duration_s, heard.words)

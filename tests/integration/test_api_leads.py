@@ -124,6 +124,12 @@ def test_a_search_finds_a_whole_number_in_any_spelling_and_a_part_of_a_name(worl
     assert names({"q": "1380013"}) == []
 
 
+def test_an_empty_parameter_asks_for_nothing(world: TestWorld) -> None:
+    arrive(world)
+
+    assert names({"owner": "", "team": "", "stage": "", "risk": "", "late": "", "q": "", "cursor": ""}) == ["王小明"]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

@@ -225,7 +225,7 @@ def test_the_worst_stand_first(world: TestWorld, clock: TimeTravel, network: Rob
     early = late_lead(clock, 1)
     clock.at += timedelta(minutes=30)
     late = late_lead(clock, 2)
-    clock.at += timedelta(hours=6)  # 15:30
+    clock.at += timedelta(hours=8)  # 17:30, due on Tuesday at 10:30
     latest = late_lead(clock, 3)
     clock.at = datetime(2026, 1, 27, 2, tzinfo=UTC)
     sweep.handler({}, Context())

@@ -26,7 +26,7 @@ from tests.integration.conftest import NINE, TestWorld
 MAPPING = Path(__file__).parents[2] / "docs/examples/bpic2012.toml"
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """The process ends here."""
 
 
@@ -64,7 +64,7 @@ def kill_after(world: TestWorld, writes: int, monkeypatch: pytest.MonkeyPatch) -
         nonlocal left
         left -= 1
         if left < 0:
-            raise Killed
+            raise KilledError
         real(self, rows)
 
     monkeypatch.setattr(TableStore, "write", write)
@@ -151,7 +151,7 @@ def test_a_killed_run_goes_on_where_it_was(
     log = event_log.write(tmp_path / "log.csv", [*event_log.long_case(50), *event_log.rows(1)])
     with monkeypatch.context() as patched:
         kill_after(world, writes, patched)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             bring_in(log, world)
     world.clock.at += timedelta(minutes=5)
 
@@ -171,7 +171,7 @@ def test_a_run_that_goes_on_keeps_the_policy_that_it_began_with(
     log = event_log.write(tmp_path / "log.csv", event_log.long_case(50))
     with monkeypatch.context() as patched:
         kill_after(world, 2, patched)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             bring_in(log, world)
     body = world.config.configured("policy", "default")
     assert body is not None

@@ -138,7 +138,7 @@ def uploaded(table: Table, shelf: Shelf, body: bytes = b"sound") -> Recording:
 def work(table: Table, shelf: Shelf, key: str, folder: Path, ear: Ear, *, speakers: Sequence[str] = ()) -> Outcome:
     return transcribing.transcribe(
         key, listen=ear, store=table, objects=shelf, bucket="uploads", folder=folder, now=lambda: NINE,
-        speakers=speakers,
+        longest=timedelta(minutes=14), speakers=speakers,
     )  # fmt: skip
 
 
@@ -390,6 +390,26 @@ def test_a_table_too_busy_for_progress_does_not_stop_the_work(tmp_path: Path) ->
     recording = uploaded(table, shelf)
 
     assert work(table, shelf, recording.object_key, tmp_path, Ear()).state == "ready"
+
+
+def test_a_recording_that_takes_longer_than_a_worker_lives_is_too_long(tmp_path: Path) -> None:
+    table, shelf = Table(), Shelf()
+    recording = uploaded(table, shelf)
+    minutes = iter(range(100))
+
+    outcome = transcribing.transcribe(
+        recording.object_key,
+        listen=Ear(steps=1_000),
+        store=table,
+        objects=shelf,
+        bucket="uploads",
+        folder=tmp_path,
+        now=lambda: NINE + timedelta(minutes=next(minutes)),
+        longest=timedelta(minutes=14),
+    )
+
+    assert (outcome.state, outcome.reason) == ("failed", "too-long")
+    assert table.kinds == ["recording.requested", "recording.failed"]
 
 
 def test_an_upload_that_was_deleted_meanwhile_is_let_go(tmp_path: Path) -> None:

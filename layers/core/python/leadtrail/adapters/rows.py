@@ -179,7 +179,7 @@ def receipt(proof: Receipt, raw: RawBody | None) -> Iterator[Write]:
         expires_at=int(proof.expires_at.timestamp()) if proof.expires_at else None,
     )
     stale = {":now": {"N": str(int(proof.received_at.timestamp()))}}
-    yield Write(item, f"{ABSENT} OR expires_at < :now", stale)
+    yield Write(item, f"{ABSENT} OR expires_at <= :now", stale)
     if raw:
         body = BodyItem(
             **receipt_key(proof.source, proof.key, "BODY"),

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from leadtrail.services.ports import Change, ConflictError, Now, Objects, Record
 from leadtrail.services.recordings import LARGEST
 
 ACTOR = "system:transcriber"
+LONGEST = timedelta(minutes=14)  # of the 15 that AWS gives a function
 READY, FAILED = "ready", "failed"
 _PROGRESS_STEP = 5  # percent: an hour of sound writes its progress twenty times at most
 _JSON = "application/json"
@@ -77,6 +79,7 @@ class _Job:
     objects: Objects
     bucket: str
     now: Now
+    until: datetime
 
     def kept(self) -> _Kept | None:
         """Return the transcript that lies there, if it is a whole one of this recording."""
@@ -112,6 +115,7 @@ def transcribe(
     bucket: str,
     folder: Path,
     now: Now,
+    longest: timedelta = LONGEST,
     speakers: Sequence[Speaker] = (),
 ) -> Outcome:
     """Bring the upload under ``key`` to its end; a key that nobody asked for, and one that ended already, is left.
@@ -124,6 +128,7 @@ def transcribe(
         bucket: of uploads and transcripts.
         folder: where the audio may lie while it is read.
         now: the time.
+        longest: how long the engine may work; a recording that takes longer is too long, now and at any later try.
         speakers: who speaks on each channel of a two-channel recording, where the company knows.
     """
     recording = _announced(key, store)
@@ -131,7 +136,7 @@ def transcribe(
         return Outcome("ignored", reason="unknown-key")
     if recording.state in (READY, FAILED):
         return _outcome(recording, is_new=False)
-    job = _Job(recording, store, objects, bucket, now)
+    job = _Job(recording, store, objects, bucket, now, now() + longest)
     try:
         kept = job.kept() or _made(job, listen, folder, speakers)
     except UnreadableError as error:
@@ -190,6 +195,8 @@ def _progress(job: _Job) -> Callable[[float], None]:
 
     def note(share: float) -> None:
         nonlocal noted
+        if job.now() > job.until:
+            raise UnreadableError("too-long")
         percent = min(99, int(share * 100))
         if noted is not None and percent < noted + _PROGRESS_STEP:
             return
