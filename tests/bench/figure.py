@@ -12,8 +12,8 @@ from pathlib import Path
 
 TITLE = """# Benchmarks
 
-What is promised, and what was measured: counts, and ratios of two times taken in the same run. `make bench` measures and
-writes this page; a section that a run does not measure stays as it was, with the day and the machine that it names.
+What is promised, and what was measured: counts, and ratios of two times taken in the same run. `make bench` measures
+and writes this page; a section that a run does not measure stays as it was, with the day and the machine that it names.
 """
 
 

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from datetime import timedelta
 from io import StringIO
+from itertools import count, islice
 from typing import Any
 from unittest.mock import patch
 
@@ -51,14 +51,6 @@ class Ledger:
         """Add the items of a query's page: a botocore hook."""
         self.items += parsed.get("Count", 0)
 
-    @contextmanager
-    def page(self) -> Iterator[Ledger]:
-        """Give a fresh page, that holds what happens inside."""
-        self.calls, self.items = [], 0
-        noted = Ledger()
-        yield noted
-        noted.calls, noted.items = self.calls, self.items
-
     @property
     def words(self) -> str:
         """What was called how often: ``1 BatchGetItem, 1 TransactWriteItems``."""
@@ -84,6 +76,7 @@ class Stand:
     world: TestWorld
     clock: TimeTravel
     ledger: Ledger
+    numbers: Iterator[int] = field(default_factory=count)
 
     def post(self, event: dict[str, Any], request: str) -> dict[str, Any]:
         """Hand an event to the webhook and return its answer's body; what is refused is an error of the bench."""
@@ -93,11 +86,18 @@ class Stand:
         body: dict[str, Any] = json.loads(answer["body"])
         return body
 
-    def fill(self, leads: int, *, every: timedelta = timedelta(0), known: int = 0) -> None:
-        """Let leads of new people arrive, one after the other; ``known`` came before."""
-        for number in range(known, known + leads):
+    def fill(self, leads: int) -> None:
+        """Let leads of new people arrive."""
+        for number in islice(self.numbers, leads):
             self.post(lead_created(self.clock(), message_id=f"f{number}", phone=f"1391{number:07d}"), f"f{number}")
-            self.clock.at += every
+
+    @contextmanager
+    def page(self) -> Iterator[Ledger]:
+        """Give the ledger of what happens inside."""
+        self.ledger.calls, self.ledger.items = [], 0
+        page = Ledger()
+        yield page
+        page.calls, page.items = [*self.ledger.calls], self.ledger.items
 
 
 def _taken(url: str, body: bytes) -> tuple[int, bytes]:

@@ -27,6 +27,7 @@ CALLERS = {
     "admin": "admin",
     "nobody": None,
 }
+GOOD = ("seen", "unseen")
 DOCUMENT = description.document(rest.operations())
 OPERATIONS = sorted(f"{method.upper()} {path}" for path, item in DOCUMENT["paths"].items() for method in item)
 
@@ -140,9 +141,6 @@ def test_every_caller_gets_what_is_theirs_and_nothing_else(world: TestWorld, lea
     assert {
         caller: "ok" if wanted[caller] == "ok" and cell in GOOD else cell for caller, cell in found.items()
     } == wanted
-
-
-GOOD = ("seen", "unseen")
 
 
 def what(status: int, text: str, lead_id: str) -> str:

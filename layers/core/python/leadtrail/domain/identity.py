@@ -10,9 +10,10 @@ import unicodedata
 from dataclasses import dataclass
 
 KINDS = ("phone", "unionid", "external_userid", "email")
-_SEPARATORS = re.compile(r"[\s\-‐-―()（）.·]+")
+# Also what address books add and nobody sees: zero-width marks and the direction of writing.
+_SEPARATORS = re.compile(r"[\s\-‐-―−()（）.·\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
-_LANDLINE = re.compile(r"0[1-9]\d{1,2}[2-8]\d{6,7}")
+_LANDLINE = re.compile(r"0(?:10|2\d|[3-9]\d{2})[2-8]\d{6,7}")  # area codes: 010, 02x, 03xx to 09xx
 _SERVICE = re.compile(r"(?:400|800)\d{7}|95\d{3,6}|1[02]\d{3,6}")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
 
@@ -46,7 +47,7 @@ def phone(text: str) -> Phone | None:
         if not digits.startswith("86"):
             return Phone(f"+{digits}", identifies=True) if re.fullmatch(r"[1-9]\d{7,14}", digits) else None
         digits = digits.removeprefix("86")
-    elif digits.startswith("86") and _MOBILE.fullmatch(digits[2:]):
+    elif digits.startswith("86") and len(digits) > 11:  # no number within the country is so long and begins with 86
         digits = digits[2:]
     digits = digits.removeprefix("0") if _MOBILE.fullmatch(digits.removeprefix("0")) else digits
     return _chinese(digits)

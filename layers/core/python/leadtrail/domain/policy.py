@@ -126,7 +126,7 @@ def parse(name: str, version: int, active_from: datetime, body: Mapping[str, Any
     unknown = sorted(set(body) - {"when", "calendar", "rules"})
     if unknown:
         raise PolicyInvalidError(unknown[0], "没有这个字段")
-    when = _conditions(name, body.get("when") or {})
+    when = _conditions(name, {} if body.get("when") is None else body["when"])
     calendar = _calendar(body.get("calendar"))
     items = body.get("rules")
     if not isinstance(items, list) or not 1 <= len(items) <= 20:
