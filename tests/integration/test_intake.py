@@ -1,11 +1,15 @@
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from functions.ingest.webhook import handler
+from leadtrail.adapters.rows import Write
+from leadtrail.adapters.table import RotationItem
 from leadtrail.domain.identity import Identity
+from leadtrail.services.ports import ConflictError
 from tests.integration.conftest import TestWorld, TimeTravel
 from tests.integration.webhooks import Context, call_completed, http_event, lead_created, signed
 
@@ -256,3 +260,58 @@ def test_a_provider_behind_moves_a_deadline_back_by_fifteen_minutes_at_most(
     lead = world.store.lead(answer["id"])
     assert lead is not None
     assert lead.clocks[0].started_at == clock() - timedelta(minutes=15)
+
+
+def test_many_leads_at_once_do_not_wait_for_one_turn(
+    world: TestWorld, clock: TimeTravel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = world.store.write
+
+    def somebody_was_first(rows: Sequence[Write]) -> None:
+        if any(isinstance(row.item, RotationItem) for row in rows):
+            raise ConflictError
+        write(rows)
+
+    monkeypatch.setattr(world.store, "write", somebody_was_first)
+    monkeypatch.setattr(world.store, "_sleep", lambda _: None)
+
+    status, body = take(lead_created(clock()))
+
+    lead = world.store.lead(body["id"])
+    assert (status, body["outcome"]) == (200, "created")
+    assert lead is not None
+    assert lead.owner in ("rep-li", "rep-zhang")
+
+
+def test_a_table_that_nobody_can_write_asks_the_provider_to_come_again(
+    world: TestWorld, clock: TimeTravel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(rows: Sequence[Write]) -> None:
+        raise ConflictError
+
+    monkeypatch.setattr(world.store, "write", never)
+    monkeypatch.setattr(world.store, "_sleep", lambda _: None)
+
+    answer = handler(lead_created(clock()), Context())
+
+    assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
+
+
+def test_an_answer_that_got_lost_is_not_a_repetition(
+    world: TestWorld, clock: TimeTravel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = world.store.write
+    lost = [True]
+
+    def answer_lost(rows: Sequence[Write]) -> None:
+        write(rows)
+        if lost.pop() if lost else False:
+            raise ConflictError
+
+    monkeypatch.setattr(world.store, "write", answer_lost)
+    monkeypatch.setattr(world.store, "_sleep", lambda _: None)
+
+    status, body = take(lead_created(clock()))
+
+    assert (status, body["outcome"]) == (200, "created")
+    assert count_leads(world) == 1

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 
 from leadtrail.domain import lifecycle, touch
 from leadtrail.domain.company import Company, Rep, Source
 from leadtrail.domain.delivery import Contact, Delivery
+from leadtrail.domain.errors import BusyError, StaleLeadError
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.ids import new_id
 from leadtrail.domain.lead import Lead
@@ -31,6 +33,7 @@ from leadtrail.services.ports import (
 )
 
 CREATED, MERGED, DUPLICATE, PARKED = "created", "merged", "duplicate", "parked"
+PATIENCE = 3  # tries to take the rotation's turn
 NO_LEAD_FOR_CALL = "呼出的号码没有对应的线索"
 
 
@@ -53,6 +56,7 @@ class _Intake:
     source: Source
     attempt: str
     received_at: datetime
+    crowded: bool  # others keep taking the rotation's turn before us
     timing: Callable[[str], Timing]
     new_person: Callable[[Contact], Person]
 
@@ -90,12 +94,13 @@ def receive(
     """Store a verified delivery with everything that follows from it, or nothing.
 
     Raises:
-        BusyError: the table cannot take it now.
-        StaleLeadError: others were first eight times running.
+        BusyError: the table cannot take it now, or others were first eight times running.
     """
     received_at = now()
+    tries = count(1)
 
     def once() -> Outcome:
+        crowded = next(tries) > PATIENCE
         source = config.company().sources[delivery.source]
         view = store.intake_view(
             receipt=(delivery.source, delivery.receipt), identities=delivery.identities, team=source.team
@@ -111,9 +116,13 @@ def receive(
             policy = company.policy_for(source=source.id, team=team)
             return Timing(policy, config.calendar(policy))
 
-        return _decide(_Intake(delivery, raw, view, company, source, attempt, received_at, timing, new_person), store)
+        intake = _Intake(delivery, raw, view, company, source, attempt, received_at, crowded, timing, new_person)
+        return _decide(intake, store)
 
-    return store.settled(once)
+    try:
+        return store.settled(once)
+    except StaleLeadError as error:  # a provider understands "later", not "somebody was first"
+        raise BusyError from error
 
 
 def _decide(intake: _Intake, store: Store) -> Outcome:
@@ -154,11 +163,18 @@ def _oldest(rows: Mapping[Identity, IdentityRow]) -> IdentityRow | None:
 
 
 def _owner(intake: _Intake) -> tuple[Rep | None, bool]:
-    """Return who gets the lead, and whether that took the rotation's turn."""
+    """Return who gets the lead, and whether that took the rotation's turn.
+
+    Many leads at the same moment would all wait for one turn: after a few tries the lead goes to a
+    rep by the clock's last digits, and the turn stays where it is.
+    """
     if rep := intake.company.rep_of_wecom(intake.delivery.owner_hint):
         return rep, False
     members = intake.company.rotation(intake.source.team)
-    return (members[intake.view.rotation.turn % len(members)], True) if members else (None, False)
+    if not members:
+        return None, False
+    turn = intake.received_at.microsecond if intake.crowded else intake.view.rotation.turn
+    return members[turn % len(members)], not intake.crowded
 
 
 def _create(intake: _Intake, person: Person, *, known: bool) -> Change:
