@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from console.company import DEFAULT_POLICY, USERS, configure
 from console.connection import LocalWorld
-from infra.robots import Robot
+from infra.chat_provider import Robot
 from leadtrail.domain.delivery import CallRecord, Contact, Delivery
 from leadtrail.domain.identity import Identity
 from leadtrail.services import intake
@@ -45,7 +45,7 @@ HUANAN_POLICY: dict[str, Any] = {
 TODAY = (
     ("王建国", "13800138001", {"需求": "采购200套门店收银系统", "来源页": "官网首页"}),
     ("刘敏", "13912345602", {"需求": "了解教育行业数据安全方案"}),
-    ("陈志强", "13700137003", {"需求": "制造业排产系统,三月上线"}),
+    ("陈志强", "13700137003", {"需求": "制造业排产系统，三月上线"}),
     ("杨丽华", "15800158004", {"需求": "希望先看演示"}),
     ("周杰", "18600186005", {"需求": "价格与竞品对比"}),
     ("吴秀英", "13600136006", {"需求": "连锁门店会员管理"}),

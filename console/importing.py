@@ -42,7 +42,7 @@ ITEMS = 90  # of the 100 that one transaction may hold
 BESIDES = 4  # projection, contact, the contact's list of leads, receipt
 BATCH = 100  # receipts read at once
 WORKERS = 3
-CHANGED = "该案件已按另一份内容导入,未作改动 (imported before with other rows; nothing was changed)"
+CHANGED = "该案件已按另一份内容导入，未作改动 (imported before with other rows; nothing was changed)"
 
 
 class ChangedCaseError(Exception):
@@ -139,7 +139,7 @@ def settle(rows: Rows, plan: Plan, world: World) -> Job:
     company = world.config.current()
     reading = plan.reading
     if reading.team not in company.teams:
-        raise InvalidInputError("team", f"公司没有小组 {reading.team}(现有:{'、'.join(sorted(company.teams))})")
+        raise InvalidInputError("team", f"公司没有小组 {reading.team}(现有：{'、'.join(sorted(company.teams))})")
     key = sha256(f"{rows.sha256}{plan.sha256}".encode()).hexdigest()[:40]
     at = {"PK": f"JOB#import#{key}", "SK": "JOB"}
     now = cut(world.now())
@@ -310,7 +310,7 @@ def _show(tally: Tally, rejects: Path, screen: Console) -> None:
     table.add_row("成为事件", f"{tally.facts:,}")
     table.add_row("合并成通话(两行一通)", f"{tally.merged:,}")
     table.add_row("拒绝", f"{tally.rejected:,}")
-    table.add_row("合计" if tally.adds_up else "合计与总行数不符!", f"{tally.facts + tally.merged + tally.rejected:,}")
+    table.add_row("合计" if tally.adds_up else "合计与总行数不符！", f"{tally.facts + tally.merged + tally.rejected:,}")
     table.add_row("文件总行数", f"{tally.rows:,}")
     screen.print(table)
     rate = tally.rows / max(tally.seconds, 0.001)
@@ -318,6 +318,6 @@ def _show(tally: Tally, rejects: Path, screen: Console) -> None:
         f"新增 {tally.added:,} 条线索、{tally.events:,} 个事件(其中超时 {tally.breaches:,} 次),"
         f"{tally.known:,} 条此前已导入"
     )
-    screen.print(f"用时 {tally.seconds:.0f} 秒,每秒 {rate:,.0f} 行")
+    screen.print(f"用时 {tally.seconds:.0f} 秒，每秒 {rate:,.0f} 行")
     if tally.rejected:
         screen.print(f"被拒绝的行及原因见 {rejects}", style="yellow", markup=False)

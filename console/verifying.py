@@ -24,7 +24,7 @@ from leadtrail.services.ports import Person
 
 WORKERS = 2
 SHOWN = 20
-LIMITS = "说明:被截去的末尾、被整条删除的线索,在当晚的锚点生成之前无法由此发现。"
+LIMITS = "说明：被截去的末尾、被整条删除的线索，在当晚的锚点生成之前无法由此发现。"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ def run(world: World, lead_id: str | None = None, *, console: Console | None = N
             broken.append(finding)
     seconds = time.monotonic() - began
     screen.print(
-        f"核对了 {len(lead_ids):,} 条线索、{events:,} 个事件,用时 {seconds:.0f} 秒"
+        f"核对了 {len(lead_ids):,} 条线索、{events:,} 个事件，用时 {seconds:.0f} 秒"
         f"(每秒 {events / max(seconds, 0.001):,.0f} 个)"
     )
     for finding in broken[:SHOWN]:
         screen.print(_words(finding), style="red", markup=False)
     if len(broken) > SHOWN:
         screen.print(f"……另有 {len(broken) - SHOWN:,} 条线索不一致", style="red")
-    screen.print("不一致:第一处见上" if broken else "全部封印完好,投影与事件一致", style="red" if broken else "green")
+    screen.print("不一致：第一处见上" if broken else "全部封印完好，投影与事件一致", style="red" if broken else "green")
     screen.print(LIMITS, style="dim")
     return 1 if broken else 0
 

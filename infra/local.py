@@ -27,9 +27,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from infra.chat_provider import Robot
 from infra.deploy import Aws, assembly, deploy
 from infra.ministack import LocalError, Ministack, Ports, claim, ports
-from infra.robots import Robot, Robots, RobotServer
+from infra.robot_server import RobotServer
+from infra.robots import Robots
 
 ROOT = Path(__file__).resolve().parent.parent
 API_ID = "leadtrail"
@@ -316,7 +318,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupt = Interrupt()
     interrupt.listen()
     try:
-        run(Home(Path(os.environ.get("LEADTRAIL_HOME", ROOT / ".local"))), ports(os.environ), fresh=fresh, interrupt=interrupt)
+        run(
+            Home(Path(os.environ.get("LEADTRAIL_HOME", ROOT / ".local"))),
+            ports(os.environ),
+            fresh=fresh,
+            interrupt=interrupt,
+        )
     except KeyboardInterrupt:
         print("\n已停止，数据已保存。", flush=True)
     except LocalError as error:

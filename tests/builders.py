@@ -135,9 +135,7 @@ class Story:
         if not happenings:
             return
         head = self.events[-1].seal if self.events else GENESIS
-        new = trail.append(
-            happenings, lead_id="L", seq=len(self.events), head=head, recorded_at=now, salt=SALT
-        )
+        new = trail.append(happenings, lead_id="L", seq=len(self.events), head=head, recorded_at=now, salt=SALT)
         self.events += new
         try:
             self._lead = leads_of.evolve(self._lead, new)

@@ -23,7 +23,7 @@ from leadtrail.services.ports import Alert, Person
 
 NAMELESS = "未留名"
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-Cursor = Annotated[str | None, Field(description="下一页的游标;没有下一页时为 null")]
+Cursor = Annotated[str | None, Field(description="下一页的游标；没有下一页时为 null")]
 
 
 class SourceAnswer(BaseModel):
@@ -93,7 +93,7 @@ class EventAnswer(BaseModel):
     facts: dict[str, Any]
     text: dict[str, str] | None
     text_hash: str | None
-    erased: bool = Field(description="文字连同密钥已删除,封印仍可核对")
+    erased: bool = Field(description="文字连同密钥已删除，封印仍可核对")
     prev: str
     seal: str
 

@@ -21,7 +21,7 @@ IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "同一个键在24小时内重发,得到同样的答复;换了内容则为 409",
+    "description": "同一个键在24小时内重发，得到同样的答复；换了内容则为 409",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$"},
 }
 Json = dict[str, Any]
@@ -52,7 +52,7 @@ def document(operations: Iterable[Operation]) -> Json:
         "info": {
             "title": "Leadtrail",
             "version": VERSION,
-            "description": "销售线索:轨迹、时限与证据。时间为带时区的 ISO 8601;出错时答复 application/problem+json。",
+            "description": "销售线索：轨迹、时限与证据。时间为带时区的 ISO 8601;出错时答复 application/problem+json。",
         },
         "security": [{"bearer": []}],
         "paths": paths,

@@ -24,8 +24,8 @@ class LeadQuery(Request):
     team: Annotated[str | None, Field(max_length=64, description="团队")] = None
     stage: Annotated[str | None, Field(max_length=64, description="阶段")] = None
     risk: Literal["超时未响应", "反复退回同一阶段", "连续3次跳过SOP项"] | None = None
-    late: Annotated[bool | None, Field(description="只看超时未答复的线索,最严重的在前")] = None
-    q: Annotated[str | None, Field(min_length=1, max_length=64, description="完整号码,或姓名的一部分")] = None
+    late: Annotated[bool | None, Field(description="只看超时未答复的线索，最严重的在前")] = None
+    q: Annotated[str | None, Field(min_length=1, max_length=64, description="完整号码，或姓名的一部分")] = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Annotated[str | None, Field(max_length=200)] = None
 
@@ -78,7 +78,7 @@ def list_leads(call: Call[LeadQuery, Nothing]) -> LeadList:
     return LeadList(items=items, cursor=cursor.write(page.place))
 
 
-@router.operation("GET", "/leads/{lead_id}", summary="一条线索,含联系方式", answer=WholeLead)
+@router.operation("GET", "/leads/{lead_id}", summary="一条线索，含联系方式", answer=WholeLead)
 def get_lead(call: Call[Nothing, Nothing]) -> WholeLead:
     """The whole lead with its contact in clear; every reading is kept."""
     view = leads.read(call.path["lead_id"], caller=call.caller, store=call.world.store, now=call.now)

@@ -108,4 +108,4 @@ def instant(field: str, text: str) -> datetime:
     try:
         return from_text(text)
     except (ValueError, OverflowError) as error:
-        raise InvalidInputError(field, "需要带时区的 ISO 8601 时间,如 2026-01-26T09:00:00+08:00") from error
+        raise InvalidInputError(field, "需要带时区的 ISO 8601 时间，如 2026-01-26T09:00:00+08:00") from error

@@ -17,6 +17,7 @@ from leadtrail.adapters import calendars
 from tests.bench.figure import Figure, Section
 from tests.minute_walk import due_by_minutes
 
+NAME = "Working time"
 STARTS = 10_000
 SAMPLE = 300
 SMALLEST = 500
@@ -39,7 +40,7 @@ def section(*, quick: bool = False) -> Section:
     ratio = theirs_s / ours_s
     size = f"{len(tasks):,} random starts" + (f" (a quick sample; the promise is of {STARTS:,})" if quick else "")
     return Section(
-        "Working time",
+        NAME,
         (
             Figure(
                 f"due(), {size}",

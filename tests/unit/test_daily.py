@@ -171,7 +171,7 @@ def test_an_unpublished_year_is_said_to_be_a_guess() -> None:
 
     said = snapshot(late(1, guessed), as_of=guessed.due_at + timedelta(hours=1))
 
-    assert said["notes"] == ["2027年节假日安排尚未公布,相关时限按周历推算"]
+    assert said["notes"] == ["2027年节假日安排尚未公布，相关时限按周历推算"]
     assert said["leads"][0]["clocks"][0]["certainty"] == "estimated"
 
 
@@ -231,7 +231,7 @@ def test_a_due_time_that_was_put_off_says_so() -> None:
 
     lines = explaining.explain(put_off, config=CONFIG)
 
-    assert lines[-1] == "前一次触达补录较晚,截止时间顺延至 01-31(周六) 09:00"
+    assert lines[-1] == "前一次触达补录较晚，截止时间顺延至 01-31(周六) 09:00"
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,16 @@ def test_two_ids_of_one_instant_differ() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "01KAR3NDEKTSV4RRFFQ69G5FA", "01KAR3NDEKTSV4RRFFQ69G5FAV\n", "81KAR3NDEKTSV4RRFFQ69G5FAV"]
-    + ["01kar3ndektsv4rrffq69g5fav", "01KAR3NDEKTSV4RRFFQ69G5FAI", "０1KAR3NDEKTSV4RRFFQ69G5FAV", "../../etc/passwd"],
+    [
+        "",
+        "01KAR3NDEKTSV4RRFFQ69G5FA",
+        "01KAR3NDEKTSV4RRFFQ69G5FAV\n",
+        "81KAR3NDEKTSV4RRFFQ69G5FAV",
+        "01kar3ndektsv4rrffq69g5fav",
+        "01KAR3NDEKTSV4RRFFQ69G5FAI",
+        "０1KAR3NDEKTSV4RRFFQ69G5FAV",
+        "../../etc/passwd",
+    ],
 )
 def test_what_is_no_ulid_is_told_apart(text: str) -> None:
     assert not is_id(text)

@@ -27,11 +27,20 @@ def test_a_millisecond_is_cut_and_never_rounded_up() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "yesterday", "2026-01-26", "2026-01-26T09:00:00", "2026-02-30T09:00:00Z", "0001-01-01T00:00:00+14:00"]
-    + ["9999-12-31T23:59:59-12:00", "2026-01-26T25:00:00Z", "1737853200"],
+    [
+        "",
+        "yesterday",
+        "2026-01-26",
+        "2026-01-26T09:00:00",
+        "2026-02-30T09:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+        "2026-01-26T25:00:00Z",
+        "1737853200",
+    ],
 )
 def test_a_time_that_makes_no_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         instant.from_text(text)
 
 

@@ -21,7 +21,16 @@ WORDS = AlertWords(
 def test_a_message_says_who_what_by_how_much_why_and_where() -> None:
     text = alert(WORDS)
 
-    for expected in ("首次响应已超时", "张三", "138****0001", "李四", "20分(工作时间)", "计2小时", "G5FAV", "](http://127"):
+    for expected in (
+        "首次响应已超时",
+        "张三",
+        "138****0001",
+        "李四",
+        "20分(工作时间)",
+        "计2小时",
+        "G5FAV",
+        "](http://127",
+    ):
         assert expected in text
 
 

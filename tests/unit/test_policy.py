@@ -55,7 +55,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a zone that is nowhere": (of_calendar(tz="Asia/Atlantis"), "calendar.tz"),
     "an unknown weekday": (of_calendar(hours={"funday": [["09:00", "18:00"]]}), "calendar.hours.funday"),
     "an hour that is none": (of_calendar(hours={"mon": [["09:00", "25:00"]]}), "calendar.hours.mon"),
-    "overlapping segments": (of_calendar(hours={"mon": [["09:00", "12:00"], ["11:00", "13:00"]]}), "calendar.hours.mon"),
+    "overlapping segments": (
+        of_calendar(hours={"mon": [["09:00", "12:00"], ["11:00", "13:00"]]}),
+        "calendar.hours.mon",
+    ),
     "a date that does not exist": (of_calendar(holidays=["2026-02-30"]), "calendar.holidays.2026-02-30"),
     "cn of the wrong type": (of_calendar(cn="yes"), "calendar.cn"),
     "no rules": (policy_body(rules=[]), "rules"),

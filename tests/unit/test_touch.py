@@ -35,9 +35,7 @@ def test_what_a_person_types_in_counts_from_when_it_was_recorded(kind: str) -> N
 
 
 def test_a_reported_call_too_short_to_be_a_talk_answers_nothing() -> None:
-    said = touch.reported(
-        kind="call", direction="out", occurred_at=NINE, recorded_at=NINE, actor="rep:li", talk_s=29
-    )
+    said = touch.reported(kind="call", direction="out", occurred_at=NINE, recorded_at=NINE, actor="rep:li", talk_s=29)
 
     assert said.facts["effective"] is False
 

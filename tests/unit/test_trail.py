@@ -156,7 +156,9 @@ def test_two_swapped_events_are_found_at_the_first(events: tuple[Event, ...], pl
 
 
 @pytest.mark.parametrize(
-    "facts", [{"rate": 0.5}, {"name": "\ud800"}, {"at": NINE}, None], ids=["a float", "a surrogate", "a date", "nothing"]
+    "facts",
+    [{"rate": 0.5}, {"name": "\ud800"}, {"at": NINE}, None],
+    ids=["a float", "a surrogate", "a date", "nothing"],
 )
 def test_facts_that_no_seal_could_hold_are_a_break_and_no_crash(facts: Any) -> None:
     events = sealed([happening(), happening(), happening()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from leadtrail.domain import instant
 from leadtrail.domain.errors import InvalidInputError
 
 LONGEST = 2000
+TOGETHER_BYTES = 100_000  # what one event can hold of a form, encrypted; the receipt keeps the body in full
 
 
 def text(body: Mapping[str, Any], key: str, path: str, *, required: bool = False) -> str:
@@ -63,9 +64,26 @@ def moment(body: Mapping[str, Any], key: str, path: str, *, required: bool = Fal
             raise ValueError("not a text")
         return instant.from_text(value)
     except (ValueError, OverflowError) as error:
-        raise InvalidInputError(path, "需要带时区的 ISO 8601 时间,如 2026-01-26T09:00:00+08:00") from error
+        raise InvalidInputError(path, "需要带时区的 ISO 8601 时间，如 2026-01-26T09:00:00+08:00") from error
 
 
 def spoken(value: object) -> str:
     """Return an answer of a form as text: what people typed as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def kept(answers: Iterable[tuple[str, object]]) -> dict[str, str]:
+    """Return the answers of a form as text, each cut to 2,000 characters, as many as an event can hold."""
+    found: dict[str, str] = {}
+    size = 0
+    for question, answer in answers:
+        key, said = _cut(question), _cut(spoken(answer))
+        size += len(json.dumps([key, said], ensure_ascii=False).encode())
+        if size > TOGETHER_BYTES:
+            break
+        found[key] = said
+    return found
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -18,7 +18,7 @@ def fitting(secrets: Sequence[Secret], given: Iterable[str], expected: Callable[
     Raises:
         UnauthenticatedError: none fits.
     """
-    offered = [text.encode() for text in given]
+    offered = [text.encode("utf-8", "surrogatepass") for text in given]
     found = None
     for secret in secrets:
         wanted = expected(secret).encode()

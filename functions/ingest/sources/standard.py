@@ -29,7 +29,7 @@ def verify(request: Request, secrets: Sequence[Secret]) -> Secret:
     """Return the secret that signed id, timestamp and body; several signatures may stand in the header."""
     message_id = request.headers.get("webhook-id", "")
     timestamp = request.headers.get("webhook-timestamp", "")
-    if not message_id or len(message_id) > 256:
+    if not message_id or len(message_id) > 256 or not message_id.isascii():
         raise UnauthenticatedError
     within_window(timestamp, request.at)
     signed = f"{message_id}.{timestamp}.".encode() + request.body
@@ -70,7 +70,7 @@ def parse(request: Request, secret: Secret) -> Delivery:
         signed=True,
         identities=identities,
         contact=contact,
-        fields={key: fields.spoken(value) for key, value in answers.items()},
+        fields=fields.kept(answers.items()),
         source_ref=fields.text(data, "id", "data.id") or None,
         call=call,
         parked=unreachable,

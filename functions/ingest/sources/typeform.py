@@ -56,7 +56,7 @@ def parse(request: Request, secret: Secret) -> Delivery:
         signed=True,
         identities=identities,
         contact=contact,
-        fields={**others, **{f"hidden.{key}": fields.spoken(value) for key, value in hidden.items()}},
+        fields=fields.kept([*others.items(), *((f"hidden.{key}", value) for key, value in hidden.items())]),
         source_ref=form_id or None,
         parked=unreachable,
     )
@@ -83,7 +83,8 @@ def _answers(response: Mapping[str, Any], refs: Mapping[str, str]) -> tuple[dict
         if role and role not in known:
             known[role] = said
         else:
-            others[titles.get(ref) or ref or f"answer {index + 1}"] = said
+            title = titles.get(ref) or ref or f"answer {index + 1}"
+            others[f"{title} ({index + 1})" if title in others else title] = said
     return known, others
 
 

@@ -37,7 +37,8 @@ def verify(request: Request, secrets: Sequence[Secret]) -> Secret:
 
 def _signature(token: str, parts: Sequence[str]) -> str:
     # SHA-1 is what WeCom signs with; the token in it is the secret.
-    return hashlib.sha1("".join(sorted([token, *parts])).encode()).hexdigest()  # noqa: S324 - WeCom's own scheme
+    signed = "".join(sorted([token, *parts])).encode("utf-8", "surrogatepass")
+    return hashlib.sha1(signed).hexdigest()  # noqa: S324 - WeCom's own scheme
 
 
 def _cipher_text(request: Request) -> str:
@@ -90,13 +91,18 @@ def parse(request: Request, secret: Secret) -> Delivery:
         source=request.source.id,
         key=_delivery_key(message, request.body),
         kind="lead",
-        occurred_at=datetime.fromtimestamp(int(created), UTC) if created.isdigit() and len(created) < 11 else None,
+        occurred_at=_created_at(created),
         signed=True,
         identities=(Identity("external_userid", contact_id),) if contact_id else (),
         source_ref=message.get("State") or None,
         owner_hint=message.get("UserID") or None,
         parked=_reason(message, is_added, contact_id),
     )
+
+
+def _created_at(seconds: str) -> datetime | None:
+    is_time = seconds.isascii() and seconds.isdigit() and len(seconds) < 11
+    return datetime.fromtimestamp(int(seconds), UTC) if is_time else None
 
 
 def _delivery_key(message: Mapping[str, str], body: bytes) -> str:
@@ -107,7 +113,7 @@ def _delivery_key(message: Mapping[str, str], body: bytes) -> str:
 def _reason(message: Mapping[str, str], is_added: bool, contact_id: str) -> str | None:
     if not is_added:
         what = message.get("ChangeType") or message.get("Event") or message.get("MsgType") or "未知"
-        return f"暂不处理的企业微信事件:{what[:40]}"
+        return f"暂不处理的企业微信事件：{what[:40]}"
     return None if contact_id else "事件中没有外部联系人"
 
 

@@ -97,7 +97,17 @@ class TableOutbox:
             key = lead_key(facts["lead"], f"ALERT#{facts['rule']}#{facts['episode']}#{facts['level']}")
             told = {":at": {"S": to_text(at)}}
             steps.append(self._update(raw_key(key), "SET sent_at = :at", "attribute_exists(PK)", told))
-        self._client.transact_write_items(TransactItems=steps)
+        try:
+            self._client.transact_write_items(TransactItems=steps)
+        except ClientError as error:
+            reasons = error.response.get("CancellationReasons", [])
+            if not any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
+                raise
+            self.drop(row)  # the alert is gone (kept three years); its message must not be sent for ever
+
+    def drop(self, row: OutboxRow) -> None:
+        """Remove a message that nobody needs to hear any more."""
+        self._client.delete_item(TableName=self._table, Key=_key(row))
 
     def postpone(self, row: OutboxRow, until: datetime) -> None:
         """Leave a message for later."""

@@ -57,6 +57,7 @@ LISTINGS = {
     "team": ("GSI3", "TEAM", True),
     "risk": ("GSI4", "RISK", False),
 }
+UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,7 @@ class TableReader:
                 yield Waking(item["PK"]["S"].removeprefix("LEAD#"), from_text(item["GSI1SK"]["S"].split("#")[0]))
 
     def channels_with_work(self, now: datetime) -> dict[str, datetime]:
-        """Return channels with a message due, and since when: one read more than there are channels with any message."""
+        """Return channels with a message due, and since when: one read more than there are channels with messages."""
         channels: dict[str, datetime] = {}
         above = ""
         while True:
@@ -275,10 +276,10 @@ class TableReader:
             above = f"{channel}#~"
 
     def _lead(self, item: Raw) -> Lead:
-        lead = lead_from_json(LeadItem.from_raw_data(item).lead)
-        if lead.fold == leads_of.FOLD:
-            return lead
-        return replace(leads_of.fold(self.trail(lead.lead_id)), fold=leads_of.FOLD)
+        row = LeadItem.from_raw_data(item)
+        if row.lead["fold"] == leads_of.FOLD:
+            return lead_from_json(row.lead)
+        return leads_of.fold(self.trail(row.PK.removeprefix("LEAD#")))  # another version's fields may be others
 
     def _fresh(self, item: Raw | None, source: str, key: str) -> Receipt | None:
         if item is None:
@@ -349,8 +350,28 @@ def _query(
 
 
 def event_from_item(item: Raw) -> Event:
-    """Read one event; its text stays encrypted (see `readable`)."""
-    row = EventItem.from_raw_data(item)
+    """Read one event; its text stays encrypted (see `readable`).
+
+    An event that was changed so that it cannot be read is returned with a seal that does not hold: `verify` names it.
+    """
+    try:
+        return _event(EventItem.from_raw_data(item))
+    except (TypeError, ValueError, OverflowError):
+        return Event(
+            lead_id=item["PK"]["S"].removeprefix("LEAD#"),
+            seq=int(item["SK"]["S"].removeprefix("EVENT#")),
+            kind="unreadable",
+            occurred_at=UNREADABLE,
+            recorded_at=UNREADABLE,
+            actor="",
+            facts={},
+            text_hash=None,
+            prev=item.get("prev", {}).get("S", ""),
+            seal="",
+        )
+
+
+def _event(row: EventItem) -> Event:
     return Event(
         lead_id=row.PK.removeprefix("LEAD#"),
         seq=int(row.SK.removeprefix("EVENT#")),

@@ -174,21 +174,25 @@ def apply(clock: Clock, kind: str, at: datetime, facts: Facts) -> Clock:
     if kind == "clock.warned":
         return replace(clock, warned=True)
     if kind == "clock.breached":
-        clock = replace(clock, breached_at=clock.due_at)
-        return replace(clock, state="breached") if not _met_in_time(clock) and clock.state == "running" else clock
+        return _broken(clock)
     if kind == "clock.escalated":
         return replace(clock, level=max(clock.level, int(facts["level"])))
     if kind == "clock.met":
         met_at = min(at, clock.met_at) if clock.met_at else at
         clock = replace(clock, met_at=met_at)
-        return (
-            replace(clock, state="met", breached_at=None) if _met_in_time(clock) else replace(clock, state="breached")
-        )
+        return replace(clock, state="met", breached_at=None) if _met_in_time(clock) else _broken(clock)
     if kind == "clock.cancelled" and clock.met_at is None:
         return replace(clock, state="cancelled")
     if kind == "clock.woken":
         return replace(clock, dormant=False)
     return clock
+
+
+def _broken(clock: Clock) -> Clock:
+    """Return the clock with its promise broken, unless that was corrected or nobody owes an answer any more."""
+    if _met_in_time(clock) or clock.state == "cancelled":
+        return clock
+    return replace(clock, state="breached", breached_at=clock.due_at)
 
 
 def _met_in_time(clock: Clock) -> bool:
@@ -228,26 +232,50 @@ def wake(clock: Clock, now: datetime) -> tuple[tuple[Happening, ...], Notice | N
 def meet(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
     """Return `clock.met` for every clock that ``what`` (touch or stage) answers at ``at``, and the corrected ones.
 
-    A clock is corrected when it had been recorded as breached, and the answer came in time after all.
+    An answer that is older than the one known counts as well. See `answered`.
     """
-    met, corrected = [], []
+    return answered([clock for clock in clocks if what in clock.meets and _answers(clock, at)], what, at)
+
+
+def answered(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
+    """Return `clock.met` for each of ``clocks`` that has no earlier answer, and the corrected ones.
+
+    A clock is corrected when it had been recorded as breached, and the answer came in time after all. An answer that
+    comes late, and before any sweep did, brings the breach and the levels that had passed by then onto the trail.
+    """
+    happenings: list[Happening] = []
+    corrected = []
     for clock in clocks:
-        owed = clock.state in OPEN_STATES and (clock.met_at is None or at < clock.met_at)
-        if what in clock.meets and owed and _answers(clock, at):
-            met.append(_happening("clock.met", clock, at, by=what))
-            if clock.state == "breached" and at <= clock.due_at:
-                corrected.append(clock)
-    return tuple(met), tuple(corrected)
+        met_at = max(at, clock.started_at)  # nothing is answered before it was asked
+        if clock.state == "cancelled" or (clock.met_at is not None and clock.met_at <= met_at):
+            continue
+        happenings += _missed(clock, met_at)
+        happenings.append(_happening("clock.met", clock, met_at, by=what))
+        if clock.state == "breached" and met_at <= clock.due_at:
+            corrected.append(clock)
+    return tuple(happenings), tuple(corrected)
 
 
 def _answers(clock: Clock, at: datetime) -> bool:
-    """A call that itself brought the lead in answers it; a second touch has to come after the first."""
-    return clock.starts == "lead.received" or at > clock.started_at
+    """A call that itself brought the lead in answers it; a second touch comes after the first, progress not before."""
+    if clock.starts == "lead.received":
+        return True
+    return at > clock.started_at if clock.starts == "touch.first" else at >= clock.started_at
+
+
+def _missed(clock: Clock, at: datetime) -> tuple[Happening, ...]:
+    """Return what a sweep just before ``at`` would have recorded of a clock that is late by then."""
+    return wake(clock, at)[0] if at > clock.due_at else ()
 
 
 def cancel(clocks: Iterable[Clock], at: datetime, why: str) -> tuple[Happening, ...]:
-    """Return `clock.cancelled` for every clock that still owes an answer."""
-    return tuple(_happening("clock.cancelled", clock, at, why=why) for clock in clocks if clock.is_open)
+    """Return `clock.cancelled` for every clock that still owes an answer, behind the breaches that came before it."""
+    return tuple(
+        happening
+        for clock in clocks
+        if clock.is_open
+        for happening in (*_missed(clock, at), _happening("clock.cancelled", clock, at, why=why))
+    )
 
 
 def _happening(kind: str, clock: Clock, at: datetime, **facts: Any) -> Happening:

@@ -106,7 +106,7 @@ class IdempotencyMismatchError(LeadtrailError):
 class StaleLeadError(LeadtrailError):
     """Somebody else changed the lead between our read and our write, more often than we retry."""
 
-    code, status, title = "stale-lead", 409, "线索刚被他人更新,请重试"
+    code, status, title = "stale-lead", 409, "线索刚被他人更新，请重试"
 
 
 class LinkGoneError(LeadtrailError):
@@ -118,4 +118,4 @@ class LinkGoneError(LeadtrailError):
 class BusyError(LeadtrailError):
     """The table cannot take the write now."""
 
-    code, status, title = "busy", 503, "系统繁忙,请稍后重试"
+    code, status, title = "busy", 503, "系统繁忙，请稍后重试"

@@ -49,7 +49,7 @@ def duration(text: str) -> timedelta:
 
 
 def duration_words(span: timedelta) -> str:
-    """Return a span in Chinese, in its two largest units: 2天3小时, 5小时20分, 45秒."""
+    """Return a span in Chinese, in its two largest units: 2天3小时，5小时20分，45秒."""
     seconds = max(0, round(span.total_seconds()))
     units = (("天", 86400), ("小时", 3600), ("分", 60), ("秒", 1))
     words: list[str] = []

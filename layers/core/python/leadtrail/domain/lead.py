@@ -16,7 +16,7 @@ from leadtrail.domain.clock import Clock
 from leadtrail.domain.instant import from_text, to_text
 from leadtrail.domain.trail import GENESIS, Event, Facts
 
-FOLD = 1  # the version of this fold; a projection of another version is folded again when it is read
+FOLD = 2  # the version of this fold; a projection of another version is folded again when it is read
 OPEN, WON, LOST = "open", "won", "lost"
 NEW_STAGE = "新线索"
 UNANSWERED = "超时未响应"
@@ -55,6 +55,7 @@ class Lead:
     clocks: tuple[Clock, ...] = ()
     touches: int = 0
     first_touch_at: datetime | None = None
+    first_touch_reported: bool = False  # a person typed it in; no machine saw it
     last_touch_at: datetime | None = None
     origin: str = "live"
     seq: int = 0
@@ -177,10 +178,12 @@ def _touched(lead: Lead, facts: Facts) -> Lead:
     if not facts["effective"]:
         return lead
     at = from_text(facts["effective_at"])
+    is_first = lead.first_touch_at is None or at < lead.first_touch_at
     return replace(
         lead,
         touches=lead.touches + 1,
-        first_touch_at=min(at, lead.first_touch_at or at),
+        first_touch_at=at if is_first else lead.first_touch_at,
+        first_touch_reported=bool(facts["self_reported"]) if is_first else lead.first_touch_reported,
         last_touch_at=max(at, lead.last_touch_at or at),
     )
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from leadtrail.domain import clock
+from leadtrail.domain.clock import Clock
 from leadtrail.domain.instant import from_text
 from leadtrail.domain.lead import NEW_STAGE, Lead, backdated, fold
 from leadtrail.domain.policy import Policy
@@ -38,6 +39,7 @@ def receive(
     received_at: datetime,
     signed: bool,
     timing: Timing,
+    assigned_by: str = "rotation",
     facts: dict[str, Any] | None = None,
     text: dict[str, str] | None = None,
 ) -> tuple[Happening, ...]:
@@ -47,7 +49,7 @@ def receive(
     known = {"source": source, "stage": NEW_STAGE, "team": team, "person": person, "receipt": receipt}
     origin = {"origin": "import"} if timing.history else {}
     received = Happening("lead.received", happened_at, actor, {**known, **origin, **(facts or {})}, text)
-    assigned = (assign(owner, team, starts_at, by="rotation"),) if owner else ()
+    assigned = (assign(owner, team, starts_at, by=assigned_by),) if owner else ()
     starting = [rule for rule in timing.policy.rules if rule.starts in ("lead.received", "stage.entered")]
     clocks = tuple(
         clock.start(timing.policy, rule, timing.calendar, at=starts_at, episode=1, dormant=timing.history)
@@ -73,14 +75,27 @@ def touch(lead: Lead, touched: Happening, *, timing: Timing, now: datetime) -> t
         return (touched,)
     at = from_text(touched.facts["effective_at"])
     met, corrected = clock.meet(lead.clocks, "touch", at)
+    second, also_corrected = _second_after_all(lead, at)
     retracted = tuple(
         Happening(
             "alert.retracted", now, clock.SYSTEM, {"rule": late.rule, "episode": late.episode, "answered_by": "touch"}
         )
-        for late in corrected
+        for late in (*corrected, *also_corrected)
     )
     started = _first_touch_clocks(lead, at, timing, now) if lead.first_touch_at is None else ()
-    return (touched, *met, *retracted, *started)
+    return (touched, *met, *second, *retracted, *started)
+
+
+def _second_after_all(lead: Lead, at: datetime) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
+    """A first touch that we learn late makes a second of what had been taken for the first.
+
+    Not where that one was typed in: it may well be the same call, which the machine now reports.
+    """
+    first = lead.first_touch_at
+    if first is None or at >= first or lead.first_touch_reported:
+        return (), ()
+    waiting = [each for each in lead.clocks if each.starts == "touch.first" and "touch" in each.meets]
+    return clock.answered(waiting, "touch", first)
 
 
 def _first_touch_clocks(lead: Lead, at: datetime, timing: Timing, now: datetime) -> tuple[Happening, ...]:

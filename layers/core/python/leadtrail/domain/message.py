@@ -61,14 +61,14 @@ def alert(words: AlertWords) -> str:
     lines = [
         f'### <font color="{colour}">{words.rule}{title}</font>',
         f"**{harmless(words.name)}** {words.phone}",
-        f"> 负责人:{harmless(words.owner)} 阶段:{harmless(words.stage)}",
-        f"> 时限:{words.budget},应于 {words.due} 前完成",
+        f"> 负责人：{harmless(words.owner)} 阶段：{harmless(words.stage)}",
+        f"> 时限：{words.budget},应于 {words.due} 前完成",
     ]
     if words.late_by:
-        lines.append(f"> 已超出:{words.late_by}")
-    lines += [f"> 计时:{line}" for line in words.explain]
+        lines.append(f"> 已超出：{words.late_by}")
+    lines += [f"> 计时：{line}" for line in words.explain]
     if words.estimated:
-        lines.append("> 注:该年度节假日安排尚未公布,按周历推算")
+        lines.append("> 注：该年度节假日安排尚未公布，按周历推算")
     tail = f"\n[查看线索]({words.link}) 提醒编号 {words.alert_id[-6:]}"
     return cut("\n".join(lines), LIMIT_BYTES - len(tail.encode())) + tail
 

@@ -68,7 +68,7 @@ class Rule:
 
     @property
     def budget_words(self) -> str:
-        """The budget in Chinese: 2个工作小时, 72小时, 5个工作日."""
+        """The budget in Chinese: 2个工作小时，72小时，5个工作日."""
         if self.measure == "working_days":
             return f"{self.days}个工作日"
         hours, rest = divmod(round(self.budget.total_seconds()), 3600)
@@ -122,7 +122,7 @@ def parse(name: str, version: int, active_from: datetime, body: Mapping[str, Any
         PolicyInvalidError: names the field (``rules[0].budget``) and the rule that it breaks.
     """
     if not _NAME.fullmatch(name):
-        raise PolicyInvalidError("name", "只能用小写字母、数字和下划线,以字母开头,最多40个字符")
+        raise PolicyInvalidError("name", "只能用小写字母、数字和下划线，以字母开头，最多40个字符")
     unknown = sorted(set(body) - {"when", "calendar", "rules"})
     if unknown:
         raise PolicyInvalidError(unknown[0], "没有这个字段")
@@ -172,7 +172,7 @@ def _rule(path: str, item: object) -> Rule:
         raise PolicyInvalidError(f"{path}.{unknown[0]}", "没有这个字段")
     name = item.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise PolicyInvalidError(f"{path}.name", "只能用小写字母、数字和下划线,以字母开头,最多40个字符")
+        raise PolicyInvalidError(f"{path}.name", "只能用小写字母、数字和下划线，以字母开头，最多40个字符")
     measure = _one_of(f"{path}.measure", item.get("measure"), MEASURES)
     budget, days = _budget(f"{path}.budget", item.get("budget"), measure)
     return Rule(
@@ -207,7 +207,7 @@ def _budget(path: str, value: object, measure: str) -> tuple[timedelta, int]:
         return timedelta(0), distance.days
     span = distance.time + timedelta(days=distance.days)
     if measure == "business" and distance.days:
-        raise PolicyInvalidError(path, "按工作时间计时需写成小时,如 PT2H;按天请用 working_days")
+        raise PolicyInvalidError(path, "按工作时间计时需写成小时，如 PT2H;按天请用 working_days")
     if not timedelta(0) < span < LONGEST:
         raise PolicyInvalidError(path, "必须大于0且小于一年")
     return span, 0
@@ -217,7 +217,7 @@ def _fraction(path: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-        raise PolicyInvalidError(path, "需要0到1之间的小数,或 null")
+        raise PolicyInvalidError(path, "需要0到1之间的小数，或 null")
     return float(value)
 
 
@@ -235,15 +235,15 @@ def _levels(path: str, value: object) -> tuple[Level, ...]:
 
 def _distance(path: str, value: object) -> Distance:
     if not isinstance(value, str):
-        raise PolicyInvalidError(path, "需要 ISO 8601 时长,如 PT2H 或 P5D")
+        raise PolicyInvalidError(path, "需要 ISO 8601 时长，如 PT2H 或 P5D")
     if days := _DAYS.fullmatch(value):
         return Distance(days=int(days[1]))
     try:
         time = instant.duration(value)
     except (ValueError, OverflowError) as error:
-        raise PolicyInvalidError(path, "需要 ISO 8601 时长,如 PT2H 或 P5D") from error
+        raise PolicyInvalidError(path, "需要 ISO 8601 时长，如 PT2H 或 P5D") from error
     if "D" in value or "W" in value:
-        raise PolicyInvalidError(path, "天和小时不能混写:按天写 P5D,按小时写 PT2H")
+        raise PolicyInvalidError(path, "天和小时不能混写：按天写 P5D,按小时写 PT2H")
     if time >= LONGEST:
         raise PolicyInvalidError(path, "必须小于一年")
     return Distance(time=time)

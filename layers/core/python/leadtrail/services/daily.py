@@ -36,7 +36,7 @@ _SPANS: Final = (
     ("8至24小时", timedelta(hours=24)),
     ("24小时以上", timedelta.max),
 )
-_ESTIMATED: Final = "{year}年节假日安排尚未公布,相关时限按周历推算"
+_ESTIMATED: Final = "{year}年节假日安排尚未公布，相关时限按周历推算"
 Json = dict[str, Any]
 
 

@@ -89,6 +89,9 @@ class Outbox(Protocol):
     def done(self, row: OutboxRow, at: datetime) -> None:
         """Remove a message that was taken, and note on its alert when."""
 
+    def drop(self, row: OutboxRow) -> None:
+        """Remove a message that nobody needs to hear any more; its alert was never sent."""
+
     def postpone(self, row: OutboxRow, until: datetime) -> None:
         """Leave a message for later."""
 
@@ -140,7 +143,7 @@ class _Run:
         """Render and send one message, and note what came of it."""
         text = self.render(row)
         if text is None:
-            self.outbox.done(row, self.now())
+            self.outbox.drop(row)
             return
         self.lease = replace(self.lease, sent=(*recent, self.now()))
         self.outbox.begin(row, self.lease)

@@ -34,7 +34,7 @@ NAMELESS: Final = "未留名"
 MOST_LINES: Final = 20  # of one explanation; a budget of many weeks shows how it began and how it ended
 _SHOWN_AT_EACH_END: Final = 8
 _WEEKDAYS: Final = "一二三四五六日"
-_MOVED: Final = "前一次触达补录较晚,截止时间顺延至 {due}"
+_MOVED: Final = "前一次触达补录较晚，截止时间顺延至 {due}"
 
 
 def explain(clock: Clock, *, config: Configuration) -> list[str]:
@@ -71,7 +71,7 @@ def overdue_words(clock: Clock, now: datetime, *, config: Configuration) -> str:
 
 
 def budget_words(clock: Clock, *, config: Configuration) -> str:
-    """Return what was promised: 2个工作小时, 72小时, 5个工作日."""
+    """Return what was promised: 2个工作小时，72小时，5个工作日."""
     rule, _ = _pinned(clock, config)
     return rule.budget_words
 
@@ -157,7 +157,7 @@ def _shortened(lines: list[str], counted: Counted) -> list[str]:
         return lines
     left_out = counted.segments[_SHOWN_AT_EACH_END:-_SHOWN_AT_EACH_END]
     spent = sum((segment.end - segment.start for segment in left_out), timedelta(0))
-    middle = f"……中间{len(left_out)}段,共计{_working_words(spent)}"
+    middle = f"……中间{len(left_out)}段，共计{_working_words(spent)}"
     return [*lines[:_SHOWN_AT_EACH_END], middle, *lines[-_SHOWN_AT_EACH_END:]]
 
 

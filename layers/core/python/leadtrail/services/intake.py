@@ -33,6 +33,7 @@ from leadtrail.services.ports import (
 )
 
 CREATED, MERGED, DUPLICATE, PARKED = "created", "merged", "duplicate", "parked"
+CONTACTS = 20  # numbers and addresses that one person's item keeps: whoever fills in a form cannot fill it up
 PATIENCE = 3  # tries to take the rotation's turn
 NO_LEAD_FOR_CALL = "呼出的号码没有对应的线索"
 
@@ -132,6 +133,7 @@ def _decide(intake: _Intake, store: Store) -> Outcome:
     known = _oldest(intake.view.identities)
     if known is not None:
         lead, person = store.lead_and_person(known.lead_id, known.person_id)
+        lead = _latest(lead, known.person_id, store)
         if person is not None and lead is not None and lead.is_open:
             return _commit(_merge(intake, lead, person), MERGED, store)
         if person is not None and not _is_outbound(delivery):
@@ -158,28 +160,42 @@ def _is_outbound(delivery: Delivery) -> bool:
 
 
 def _oldest(rows: Mapping[Identity, IdentityRow]) -> IdentityRow | None:
-    """Of identities that belong to several persons, the older person wins (DESIGN section 9)."""
-    return min(rows.values(), key=lambda row: row.person_id, default=None)
+    """Of identities of several persons, the older person wins, with their newest lead (DESIGN section 9)."""
+    oldest = min((row.person_id for row in rows.values()), default=None)
+    own = [row for row in rows.values() if row.person_id == oldest]
+    return max(own, key=lambda row: row.lead_id, default=None)
 
 
-def _owner(intake: _Intake) -> tuple[Rep | None, bool]:
-    """Return who gets the lead, and whether that took the rotation's turn.
+def _latest(lead: Lead | None, person_id: str, store: Store) -> Lead | None:
+    """Return a person's newest lead, where the one that an identity names is closed.
+
+    Who came back by telephone left the address pointing at the old lead: one read more for people who come back.
+    """
+    if lead is None or lead.is_open:
+        return lead
+    newest = max(store.person_leads(person_id), default=lead.lead_id)
+    return lead if newest <= lead.lead_id else store.lead(newest)
+
+
+def _owner(intake: _Intake) -> tuple[Rep | None, str]:
+    """Return who gets the lead, and by what: wecom, rotation (its turn is taken) or crowd.
 
     Many leads at the same moment would all wait for one turn: after a few tries the lead goes to a
     rep by the clock's last digits, and the turn stays where it is.
     """
     if rep := intake.company.rep_of_wecom(intake.delivery.owner_hint):
-        return rep, False
+        return rep, "wecom"
     members = intake.company.rotation(intake.source.team)
     if not members:
-        return None, False
-    turn = intake.received_at.microsecond if intake.crowded else intake.view.rotation.turn
-    return members[turn % len(members)], not intake.crowded
+        return None, "nobody"
+    if intake.crowded:
+        return members[intake.received_at.microsecond % len(members)], "crowd"
+    return members[intake.view.rotation.turn % len(members)], "rotation"
 
 
 def _create(intake: _Intake, person: Person, *, known: bool) -> Change:
     delivery = intake.delivery
-    owner, took_turn = _owner(intake)
+    owner, by = _owner(intake)
     team = owner.team if owner and owner.team else intake.source.team
     timing = intake.timing(team)
     lead_id = new_id(intake.received_at)
@@ -194,6 +210,7 @@ def _create(intake: _Intake, person: Person, *, known: bool) -> Change:
         received_at=intake.received_at,
         signed=delivery.signed,
         timing=timing,
+        assigned_by=by,
         facts={"ref": delivery.source_ref} if delivery.source_ref else None,
         text=dict(delivery.fields) or None,
     )
@@ -207,9 +224,10 @@ def _create(intake: _Intake, person: Person, *, known: bool) -> Change:
         moves=_moves(intake, person.person_id, lead_id),
         receipt=intake.receipt(CREATED, lead_id),
         raw=intake.raw,
-        rotation=intake.view.rotation if took_turn else None,
+        rotation=intake.view.rotation if by == "rotation" else None,
         contact=_contact(person.contact, delivery.contact) if known else None,
     )
+    change = replace(change, happenings=(*change.happenings, *_proposals(intake, person.person_id)))
     return _with_call(intake, change, lead_id, timing)
 
 
@@ -230,11 +248,7 @@ def _merge(intake: _Intake, lead: Lead, person: Person) -> Change:
     if delivery.call is not None:
         timing = intake.timing(lead.team)
         happenings += lifecycle.touch(lead, _touched(intake), timing=timing, now=intake.received_at)
-    others = {row.person_id for row in intake.view.identities.values()} - {person.person_id}
-    happenings += tuple(
-        Happening("merge.proposed", intake.received_at, f"source:{delivery.source}", {"person": other})
-        for other in sorted(others)
-    )
+    happenings += _proposals(intake, person.person_id)
     return Change(
         lead_id=lead.lead_id,
         recorded_at=intake.received_at,
@@ -242,10 +256,18 @@ def _merge(intake: _Intake, lead: Lead, person: Person) -> Change:
         happenings=happenings,
         person=person,
         claims=_unclaimed(intake),
+        moves=_moves(intake, person.person_id, lead.lead_id),
         contact=_contact(person.contact, delivery.contact),
         receipt=intake.receipt(MERGED, lead.lead_id),
         raw=intake.raw,
     )
+
+
+def _proposals(intake: _Intake, person_id: str) -> tuple[Happening, ...]:
+    """Propose to a human that the others whom these identities name are the same person."""
+    others = {row.person_id for row in intake.view.identities.values()} - {person_id}
+    actor = f"source:{intake.delivery.source}"
+    return tuple(Happening("merge.proposed", intake.received_at, actor, {"person": other}) for other in sorted(others))
 
 
 def _source_added(intake: _Intake) -> Happening:
@@ -286,7 +308,7 @@ def _contact(known: Contact, said: Contact) -> Contact | None:
     """Return the contact with what is new in it, or None if nothing is."""
     merged = Contact(
         name=known.name or said.name,
-        phones=tuple(dict.fromkeys((*known.phones, *said.phones))),
-        emails=tuple(dict.fromkeys((*known.emails, *said.emails))),
+        phones=tuple(dict.fromkeys((*known.phones, *said.phones)))[:CONTACTS],
+        emails=tuple(dict.fromkeys((*known.emails, *said.emails)))[:CONTACTS],
     )
     return merged if merged != known else None

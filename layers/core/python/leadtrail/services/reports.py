@@ -129,7 +129,7 @@ def day_of(field: str, text: str) -> date:
     except ValueError:
         day = None
     if day is None or day.year < FIRST_YEAR:
-        raise InvalidInputError(field, "需要真实存在的日期,如 2026-01-26")
+        raise InvalidInputError(field, "需要真实存在的日期，如 2026-01-26")
     return day
 
 

@@ -130,5 +130,5 @@ def _met(happenings: tuple[Happening, ...]) -> tuple[str, ...]:
 def _person(lead: Lead, store: Store) -> Person:
     person = store.persons([lead.person_id]).get(lead.person_id) if lead.person_id else None
     if person is None:
-        raise InvalidInputError("note", "此人的资料已删除,不能再写入文字")
+        raise InvalidInputError("note", "此人的资料已删除，不能再写入文字")
     return person

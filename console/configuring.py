@@ -1,0 +1,106 @@
+"""`leadtrail configure FILE`: the company as one TOML file: teams, people, sources, robots, policies.
+
+Everything is checked before anything is written; what stands already is left alone, so that the same
+file can be run again. Secrets do not belong here, only their names (docs/runbook.md).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from leadtrail.domain import policy as policies
+from leadtrail.domain.company import ROLES, Channel, Rep, Source, Team
+from leadtrail.domain.errors import InvalidInputError
+from leadtrail.runtime.wiring import World
+
+KINDS = ("company", "team", "rep", "source", "channel", "policy")
+BOTS = ("wecom", "dingtalk")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One configured thing as the file wants it."""
+
+    kind: str
+    name: str
+    body: dict[str, Any]
+
+
+def run(file: Path, world: World) -> list[Wanted]:
+    """Write what the file wants and the table does not say yet; return what was written.
+
+    Raises:
+        InvalidInputError: names the place in the file; nothing was written.
+    """
+    wanted = read(file, now=world.now())
+    changed = [one for one in wanted if world.config.configured(one.kind, one.name) != one.body]
+    for one in changed:
+        world.config.put(one.kind, one.name, one.body, now=world.now())
+    return changed
+
+
+def read(file: Path, *, now: datetime) -> list[Wanted]:
+    """Read and check a file.
+
+    Raises:
+        InvalidInputError: names the place, such as ``rep.rep-lin.team``.
+    """
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInputError(str(file), f"不是有效的 TOML({error})") from error
+    for kind in content:
+        if kind not in KINDS:
+            raise InvalidInputError(kind, f"只能是 {'、'.join(KINDS)}")
+    about = content.pop("company", {})
+    wanted = [Wanted("company", "company", _about(about))]
+    for kind in KINDS[1:]:
+        for name, body in content.get(kind, {}).items():
+            _check(kind, name, body, now)
+            wanted.append(Wanted(kind, name, body))
+    _check_teams(wanted)
+    return wanted
+
+
+def _about(body: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(body.get("name"), str) or not body["name"]:
+        raise InvalidInputError("company.name", "不能为空")
+    try:
+        ZoneInfo(body.get("zone", "Asia/Shanghai"))
+    except (ValueError, LookupError, OSError) as error:
+        raise InvalidInputError("company.zone", "不是有效的时区，例如 Asia/Shanghai") from error
+    return dict(body)
+
+
+def _check(kind: str, name: str, body: object, now: datetime) -> None:
+    place = f"{kind}.{name}"
+    if not isinstance(body, Mapping):
+        raise InvalidInputError(place, "需要一张表")
+    if kind == "policy":
+        policies.parse(name, 1, now, body)
+        return
+    makers: dict[str, Callable[..., object]] = {"team": Team, "rep": Rep, "source": Source, "channel": Channel}
+    try:
+        makers[kind](id=name, **body)
+    except TypeError as error:  # a field too many or too few; Python's own words name it
+        raise InvalidInputError(place, f"字段不对({error})") from error
+    allowed = {"rep": ("role", ROLES), "channel": ("bot", BOTS)}.get(kind)
+    if allowed and body[allowed[0]] not in allowed[1]:
+        raise InvalidInputError(f"{place}.{allowed[0]}", f"只能是 {'、'.join(allowed[1])} 之一")
+
+
+def _check_teams(wanted: list[Wanted]) -> None:
+    """Whoever names a team names one of this file; a director has none, a channel may serve all."""
+    teams = {one.name for one in wanted if one.kind == "team"}
+    for one in wanted:
+        team = one.body.get("team")
+        if one.kind in ("rep", "source", "channel") and team and team not in teams:
+            raise InvalidInputError(f"{one.kind}.{one.name}.team", f"文件里没有团队 {team}")
+    if not any(one.kind == "policy" and one.name == policies.DEFAULT for one in wanted):
+        raise InvalidInputError("policy.default", "必须有一条默认规则")
