@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, Field
 
 from leadtrail.domain import identity
-from leadtrail.domain.clock import Clock
 from leadtrail.domain.instant import to_text
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.policy import Policy
@@ -150,6 +149,7 @@ class PauseAnswer(BaseModel):
 class ClockAnswer(BaseModel):
     """A clock with the counted time in words."""
 
+    id: str
     rule: str
     episode: int
     state: str
@@ -172,8 +172,9 @@ class ClockList(BaseModel):
 
 
 class PolicyAnswer(BaseModel):
-    """One version of a policy."""
+    """One version of a policy; its id is its name."""
 
+    id: str
     name: str
     version: int
     active_from: Instant
@@ -259,24 +260,20 @@ def clock(view: ClockView, zone: ZoneInfo) -> ClockAnswer:
     """Return a clock with its explanation and alerts."""
     ticking = view.clock
     return ClockAnswer(
+        id=ticking.key,
         rule=ticking.rule,
         episode=ticking.episode,
         state=ticking.state,
         started_at=local(ticking.started_at, zone),
         due_at=local(ticking.due_at, zone),
         met_at=_maybe(ticking.met_at, zone),
-        breached_at=_maybe(_breached_at(ticking), zone),
+        breached_at=_maybe(ticking.breached_at, zone),
         certainty=ticking.certainty,
         policy=PolicyVersion(name=ticking.policy, version=ticking.policy_version),
         explain=list(view.explained),
         pauses=[],
         alerts=[_alert(alert, zone) for alert in view.alerts],
     )
-
-
-def _breached_at(clock: Clock) -> datetime | None:
-    """A late answer before the sweep came by breaks the promise as well: at the due time."""
-    return clock.due_at if clock.state == "breached" else None
 
 
 def _alert(alert: Alert, zone: ZoneInfo) -> AlertAnswer:
@@ -288,6 +285,7 @@ def policy(version: Policy, zone: ZoneInfo) -> PolicyAnswer:
     """Return a policy version as it was sent."""
     body: Mapping[str, Any] = version.body
     return PolicyAnswer(
+        id=version.name,
         name=version.name,
         version=version.version,
         active_from=local(version.active_from, zone),

@@ -17,6 +17,7 @@ def test_the_policies_are_listed_and_read_as_they_were_sent(world: TestWorld) ->
 
     assert listed == {"items": [one], "cursor": None}
     assert one == {
+        "id": "default",
         "name": "default",
         "version": 1,
         "active_from": "2026-01-26T09:00:00.000+08:00",
