@@ -72,7 +72,7 @@ def connect(environment: Mapping[str, str], stack_file: Path = STACK) -> World:
         return LocalWorld(json.loads(stack_file.read_text("utf-8")))
     except FileNotFoundError as missing:
         raise NotConnectedError(
-            f"没有找到 {stack_file}:请先运行 make demo,或设置 TABLE_NAME 和 AWS 凭证以连接 AWS 上的环境"
+            f"没有找到 {stack_file}：请先运行 make demo，或设置 TABLE_NAME 和 AWS 凭证以连接 AWS 上的环境"
         ) from missing
     except (ValueError, KeyError, TypeError) as broken:
         raise NotConnectedError(f"{stack_file} 无法读取({broken}):请重新运行 make demo") from broken

@@ -105,9 +105,9 @@ def _is_readable(event: Event, person: Person | None) -> bool:
 
 def _words(finding: Finding) -> str:
     if finding.broken is None:
-        return f"线索 {finding.lead_id}:完好"
+        return f"线索 {finding.lead_id}：完好"
     place = f"第 {finding.broken.seq} 个事件" if finding.broken.seq else "线索"
-    return f"线索 {finding.lead_id},{place}:{finding.broken.why}"
+    return f"线索 {finding.lead_id}，{place}：{finding.broken.why}"
 
 
 def _watched(found: Iterable[Finding], total: int, screen: Console) -> Iterator[Finding]:

@@ -309,7 +309,7 @@ def test_verifying_names_the_first_broken_seal(world: TestWorld, tmp_path: Path)
     status, shown = verified(world)
 
     assert status == 1
-    assert f"线索 {lead_id},第 2 个事件：内容与封印不符" in shown
+    assert f"线索 {lead_id}，第 2 个事件：内容与封印不符" in shown
     assert verified(world, world.store.lead_ids()[0])[0] == 0
     assert verified(world, lead_id)[0] == 1
 

@@ -62,7 +62,7 @@ def alert(words: AlertWords) -> str:
         f'### <font color="{colour}">{words.rule}{title}</font>',
         f"**{harmless(words.name)}** {words.phone}",
         f"> 负责人：{harmless(words.owner)} 阶段：{harmless(words.stage)}",
-        f"> 时限：{words.budget},应于 {words.due} 前完成",
+        f"> 时限：{words.budget}，应于 {words.due} 前完成",
     ]
     if words.late_by:
         lines.append(f"> 已超出：{words.late_by}")
