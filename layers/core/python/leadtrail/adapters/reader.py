@@ -5,24 +5,19 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from leadtrail.adapters import cipher
 from leadtrail.adapters.projection import lead_from_json
+from leadtrail.adapters.querying import query_request
 from leadtrail.adapters.table import (
     SHARDS,
-    AlertItem,
     ConfigItem,
-    EventItem,
-    IdentityItem,
     Key,
     LeadItem,
-    PersonItem,
     Raw,
     ReceiptItem,
-    RecordingItem,
     RotationItem,
     RowItem,
     lead_key,
@@ -30,8 +25,15 @@ from leadtrail.adapters.table import (
     raw_key,
     receipt_key,
 )
+from leadtrail.adapters.values import (
+    alert_from_item,
+    event_from_item,
+    identity_from_item,
+    person_from_item,
+    readable,
+    recording_from_item,
+)
 from leadtrail.domain import lead as leads_of
-from leadtrail.domain.delivery import Contact
 from leadtrail.domain.errors import BusyError
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.ids import new_id
@@ -57,7 +59,6 @@ LISTINGS = {
     "team": ("GSI3", "TEAM", True),
     "risk": ("GSI4", "RISK", False),
 }
-UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class TableReader:
 
     def query(self, partition: str, **options: Any) -> Iterator[Page]:
         """Yield the pages of one partition; ``index``, ``prefix``, ``upto``, ``below``, ``newest_first``, ``limit``."""
-        request = _query(self._table, partition, **options)
+        request = query_request(self._table, partition, **options)
         while True:
             answer = self._client.query(**request)
             yield Page(answer["Items"], answer.get("LastEvaluatedKey"))
@@ -138,7 +139,7 @@ class TableReader:
         stamp_at = {"PK": "CONFIG", "SK": "STAMP"}
         keys = [receipt_at, turn_at, stamp_at, *({"PK": pk, "SK": sk} for pk, sk in by_key)]
         found = self.batch(keys)
-        rows = {by_key[key]: _identity(item) for key, item in found.items() if key in by_key}
+        rows = {by_key[key]: identity_from_item(item) for key, item in found.items() if key in by_key}
         turn = found.get((turn_at["PK"], turn_at["SK"]))
         stamp = found.get((stamp_at["PK"], stamp_at["SK"]))
         return IntakeView(
@@ -172,14 +173,14 @@ class TableReader:
     def persons(self, person_ids: Iterable[str]) -> dict[str, Person]:
         """Return the contacts of up to 100 people in one batch."""
         found = self.batch(person_key(person_id) for person_id in person_ids)
-        return {person.person_id: person for item in found.values() for person in [_person(item)]}
+        return {person.person_id: person for item in found.values() for person in [person_from_item(item)]}
 
     def lead_and_person(self, lead_id: str, person_id: str) -> tuple[Lead | None, Person | None]:
         """Return both in one batch."""
         found = self.batch([lead_key(lead_id), person_key(person_id)])
         lead = found.get((f"LEAD#{lead_id}", "LEAD"))
         person = found.get((f"PERSON#{person_id}", "CONTACT"))
-        return self._lead(lead) if lead else None, _person(person) if person else None
+        return self._lead(lead) if lead else None, person_from_item(person) if person else None
 
     def command_view(self, receipt: tuple[str, str] | None, lead_id: str) -> CommandView:
         """Read a command's receipt, its lead and the configuration's stamp in one batch."""
@@ -242,17 +243,17 @@ class TableReader:
 
     def alerts(self, lead_id: str) -> tuple[Alert, ...]:
         """Return the alerts of a lead, by rule, episode and level."""
-        return tuple(_alert(item) for item in self.items(f"LEAD#{lead_id}", prefix="ALERT#"))
+        return tuple(alert_from_item(item) for item in self.items(f"LEAD#{lead_id}", prefix="ALERT#"))
 
     def identified(self, identity: Identity) -> IdentityRow | None:
         """Return whom an identity belongs to."""
         item = self.get(self.identity_key(identity))
-        return _identity(item) if item else None
+        return identity_from_item(item) if item else None
 
     def recording(self, recording_id: str) -> Recording | None:
         """Return a recording by its id: its own row names the lead."""
         item = self.get({"PK": f"RECORDING#{recording_id}", "SK": "RECORDING"})
-        return _recording(item) if item else None
+        return recording_from_item(item) if item else None
 
     def waking(self, now: datetime) -> Iterator[Waking]:
         """Yield the clocks that want to be woken by ``now``, shard by shard, the earliest first."""
@@ -301,140 +302,3 @@ class TableReader:
             answer=row.answer,
             expires_at=expires_at,
         )
-
-
-def _query(
-    table: str,
-    partition: str,
-    *,
-    index: str = "",
-    prefix: str = "",
-    upto: str = "",
-    above: str = "",
-    below: str = "",
-    between: tuple[str, str] | None = None,
-    newest_first: bool = False,
-    limit: int | None = None,
-    stage: str = "",
-) -> dict[str, Any]:
-    pk, sk = (f"{index}PK", f"{index}SK") if index else ("PK", "SK")
-    names, values = {"#pk": pk}, {":pk": {"S": partition}}
-    condition = "#pk = :pk"
-    bounds = (("begins_with(#sk, :a)", prefix), ("#sk <= :a", upto), ("#sk > :a", above), ("#sk < :a", below))
-    for expression, bound in bounds:
-        if bound:
-            condition += f" AND {expression}"
-            names["#sk"] = sk
-            values[":a"] = {"S": bound}
-    if between:
-        condition += " AND #sk BETWEEN :a AND :b"
-        names["#sk"] = sk
-        values |= {":a": {"S": between[0]}, ":b": {"S": between[1]}}
-    request: dict[str, Any] = {
-        "TableName": table,
-        "KeyConditionExpression": condition,
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": values,
-        "ScanIndexForward": not newest_first,
-    }
-    if index:
-        request["IndexName"] = index
-    else:
-        request["ConsistentRead"] = True
-    if limit:
-        request["Limit"] = limit
-    if stage:
-        request["FilterExpression"] = "stage = :stage"
-        values[":stage"] = {"S": stage}
-    return request
-
-
-def event_from_item(item: Raw) -> Event:
-    """Read one event; its text stays encrypted (see `readable`).
-
-    An event that was changed so that it cannot be read is returned with a seal that does not hold: `verify` names it.
-    """
-    try:
-        return _event(EventItem.from_raw_data(item))
-    except (TypeError, ValueError, OverflowError):
-        return Event(
-            lead_id=item["PK"]["S"].removeprefix("LEAD#"),
-            seq=int(item["SK"]["S"].removeprefix("EVENT#")),
-            kind="unreadable",
-            occurred_at=UNREADABLE,
-            recorded_at=UNREADABLE,
-            actor="",
-            facts={},
-            text_hash=None,
-            prev=item.get("prev", {}).get("S", ""),
-            seal="",
-        )
-
-
-def _event(row: EventItem) -> Event:
-    return Event(
-        lead_id=row.PK.removeprefix("LEAD#"),
-        seq=int(row.SK.removeprefix("EVENT#")),
-        kind=row.kind,
-        occurred_at=from_text(row.occurred_at),
-        recorded_at=from_text(row.recorded_at),
-        actor=row.actor,
-        facts=row.facts,
-        text_hash=row.text_hash,
-        prev=row.prev,
-        seal=row.seal,
-        v=int(row.v),
-        cipher=row.cipher,
-    )
-
-
-def readable(event: Event, person: Person | None) -> Event:
-    """Return the event with its text in clear, where the person's key still exists."""
-    if event.cipher is None or person is None:
-        return event
-    return replace(event, text=cipher.opened(event.cipher, person.key, event.lead_id, event.seq))
-
-
-def _identity(item: Raw) -> IdentityRow:
-    row = IdentityItem.from_raw_data(item)
-    return IdentityRow(row.person_id, row.lead_id)
-
-
-def _person(item: Raw) -> Person:
-    row = PersonItem.from_raw_data(item)
-    contact = Contact(row.name, tuple(row.phones), tuple(row.emails))
-    return Person(row.PK.removeprefix("PERSON#"), contact, row.key, row.salt)
-
-
-def _alert(item: Raw) -> Alert:
-    row = AlertItem.from_raw_data(item)
-    return Alert(
-        id=row.id,
-        lead_id=row.PK.removeprefix("LEAD#"),
-        rule=row.rule,
-        episode=int(row.episode),
-        level=int(row.level),
-        audience=row.audience,
-        channel=row.channel,
-        created_at=from_text(row.created_at),
-        sent_at=from_text(row.sent_at) if row.sent_at else None,
-    )
-
-
-def _recording(item: Raw) -> Recording:
-    row = RecordingItem.from_raw_data(item)
-    return Recording(
-        id=row.PK.removeprefix("RECORDING#"),
-        lead_id=row.lead_id,
-        state=row.state,
-        object_key=row.object_key,
-        content_type=row.content_type,
-        size=int(row.size),
-        created_at=from_text(row.created_at),
-        reason=row.reason,
-        duration_ms=int(row.duration_ms) if row.duration_ms is not None else None,
-        channels=int(row.channels) if row.channels is not None else None,
-        sha256=row.sha256,
-        transcript_key=row.transcript_key,
-        progress=int(row.progress) if row.progress is not None else None,
-    )
