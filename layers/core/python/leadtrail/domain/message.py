@@ -75,5 +75,5 @@ def alert(words: AlertWords) -> str:
 
 def report(*, team: str, day: str, tags: Sequence[tuple[str, int]], link: str) -> str:
     """Return the push of a daily report as markdown."""
-    counts = "\n".join(f"> {tag}:**{number}**" for tag, number in tags)
-    return f"### 《高危线索预警日报》{day}\n**{harmless(team)}**\n{counts}\n\n[打开日报]({link})(72小时内有效)"
+    counts = "\n".join(f"> {tag}：**{number}**" for tag, number in tags)
+    return f"### 《高危线索预警日报》{day}\n**{harmless(team)}**\n{counts}\n\n[打开日报]({link})（72小时内有效）"
