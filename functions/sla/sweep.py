@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from leadtrail.domain import instant
@@ -18,11 +18,12 @@ SPARE_MS = 10_000  # a sweep that is about to run out of time stops; the next on
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Sweep at the real time, or at ``now`` where the environment allows it; raise what failed once all are served."""
     world = wiring.world()
-    now = _now(event, world)
+    now, ahead = _now(event, world)
     swept = watch.sweep(
         store=world.store,
         config=world.config,
         now=now,
+        ahead=ahead,
         has_time=lambda: context.get_remaining_time_in_millis() > SPARE_MS,
     )
     channels = world.store.channels_with_work(world.now())
@@ -45,9 +46,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     }
 
 
-def _now(event: dict[str, Any], world: wiring.World) -> datetime:
-    said = event.get("now")
-    return instant.from_text(said) if world.settings.allow_now and isinstance(said, str) else world.now()
+def _now(event: dict[str, Any], world: wiring.World) -> tuple[datetime, timedelta]:
+    """Return the time to sweep at, and how far it lies beyond the real one."""
+    said, real = event.get("now"), world.now()
+    now = instant.from_text(said) if world.settings.allow_now and isinstance(said, str) else real
+    return now, now - real
 
 
 def _hand_over(channel: str, world: wiring.World) -> None:

@@ -249,3 +249,14 @@ def test_a_message_whose_alert_is_gone_is_not_sent_for_ever(
     run_dispatch("huadong-group", "huadong-group")
 
     assert len(network.taken) == 1
+
+
+def test_a_sweep_that_plays_the_future_sends_at_once_what_would_be_sent_at_once_then(
+    world: TestWorld, clock: TimeTravel, network: RobotNetwork
+) -> None:
+    new_lead(clock)
+
+    run_sweep(world, now=(clock() + timedelta(hours=2, minutes=1)).isoformat())
+    run_dispatch("huadong-group")
+
+    assert len(network.taken) == 1

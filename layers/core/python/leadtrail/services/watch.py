@@ -31,8 +31,19 @@ class Swept:
     finished: bool
 
 
-def sweep(*, store: Store, config: Configuration, now: datetime, has_time: Callable[[], bool] = lambda: True) -> Swept:
-    """Wake every clock that wants to be woken by ``now`` (aware UTC); one lead's failure never stops the others."""
+def sweep(
+    *,
+    store: Store,
+    config: Configuration,
+    now: datetime,
+    ahead: timedelta = timedelta(0),
+    has_time: Callable[[], bool] = lambda: True,
+) -> Swept:
+    """Wake every clock that wants to be woken by ``now`` (aware UTC); one lead's failure never stops the others.
+
+    ``ahead`` is how far ``now`` lies beyond the real time, where a test plays the future: what would be
+    sent at once then is sent at once.
+    """
     seen: set[str] = set()
     alerts: list[Alert] = []
     failed: list[tuple[str, Exception]] = []
@@ -46,13 +57,13 @@ def sweep(*, store: Store, config: Configuration, now: datetime, has_time: Calla
             break
         seen.add(waking.lead_id)
         try:
-            alerts += _wake(waking.lead_id, store=store, config=config, now=now)
+            alerts += _wake(waking.lead_id, store=store, config=config, now=now, ahead=ahead)
         except Exception as error:
             failed.append((waking.lead_id, error))
     return Swept(len(seen) - len(failed), tuple(alerts), now - earliest, tuple(failed), finished)
 
 
-def _wake(lead_id: str, *, store: Store, config: Configuration, now: datetime) -> tuple[Alert, ...]:
+def _wake(lead_id: str, *, store: Store, config: Configuration, now: datetime, ahead: timedelta) -> tuple[Alert, ...]:
     def once() -> tuple[Alert, ...]:
         lead = store.lead(lead_id)
         if lead is None:
@@ -62,18 +73,24 @@ def _wake(lead_id: str, *, store: Store, config: Configuration, now: datetime) -
         if not happenings:  # an overlapping sweep was first, or the index is a moment behind
             return ()
         notices = [notice for _, notice in woken if notice]
-        return store.commit(_change(lead, happenings, notices, config=config, now=now)).alerts
+        return store.commit(_change(lead, happenings, notices, config=config, now=now, ahead=ahead)).alerts
 
     return store.settled(once)
 
 
 def _change(
-    lead: Lead, happenings: tuple[Happening, ...], notices: list[Notice], *, config: Configuration, now: datetime
+    lead: Lead,
+    happenings: tuple[Happening, ...],
+    notices: list[Notice],
+    *,
+    config: Configuration,
+    now: datetime,
+    ahead: timedelta,
 ) -> Change:
     company = config.company()
     alerts = [_alert(lead, notice, company, now) for notice in notices]
     rows = [
-        _message(lead, notice, alert, config=config, now=now)
+        _message(lead, alert, send_at=_opening(notice, config, now) - ahead)
         for notice, alert in zip(notices, alerts, strict=True)
         if alert.channel
     ]
@@ -96,9 +113,13 @@ def _alert(lead: Lead, notice: Notice, company: Company, now: datetime) -> Alert
     )
 
 
-def _message(lead: Lead, notice: Notice, alert: Alert, *, config: Configuration, now: datetime) -> OutboxRow:
-    """Return the message, which waits for the next opening of the clock's own calendar (DESIGN section 5)."""
+def _opening(notice: Notice, config: Configuration, now: datetime) -> datetime:
+    """Return the next opening of the clock's own calendar: until then its message waits (DESIGN section 5)."""
     policy = config.policy(notice.clock.policy, notice.clock.policy_version)
+    return config.calendar(policy).next_opening(now)
+
+
+def _message(lead: Lead, alert: Alert, *, send_at: datetime) -> OutboxRow:
     facts = {
         "lead": lead.lead_id,
         "person": lead.person_id,
@@ -108,4 +129,4 @@ def _message(lead: Lead, notice: Notice, alert: Alert, *, config: Configuration,
         "alert": alert.id,
         "audience": alert.audience,
     }
-    return OutboxRow(alert.channel, alert.id, "alert", config.calendar(policy).next_opening(now), facts)
+    return OutboxRow(alert.channel, alert.id, "alert", send_at, facts)
