@@ -259,4 +259,5 @@ def test_a_sweep_that_plays_the_future_sends_at_once_what_would_be_sent_at_once_
     run_sweep(world, now=(clock() + timedelta(hours=2, minutes=1)).isoformat())
     run_dispatch("huadong-group")
 
-    assert len(network.taken) == 1
+    [(_, text)] = network.taken
+    assert "1分(工作时间)" in text

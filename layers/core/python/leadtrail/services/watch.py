@@ -15,6 +15,7 @@ from leadtrail.domain import clock as clocks_of
 from leadtrail.domain.clock import Notice
 from leadtrail.domain.company import Company
 from leadtrail.domain.ids import new_id
+from leadtrail.domain.instant import to_text
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.trail import Happening
 from leadtrail.services.ports import Alert, Change, Configuration, OutboxRow, Store
@@ -128,5 +129,6 @@ def _message(lead: Lead, alert: Alert, *, send_at: datetime) -> OutboxRow:
         "level": alert.level,
         "alert": alert.id,
         "audience": alert.audience,
+        "at": to_text(alert.created_at),
     }
     return OutboxRow(alert.channel, alert.id, "alert", send_at, facts)

@@ -10,6 +10,7 @@ from leadtrail.domain import message
 from leadtrail.domain.clock import Clock
 from leadtrail.domain.company import Channel, Company
 from leadtrail.domain.identity import masked
+from leadtrail.domain.instant import from_text
 from leadtrail.domain.lead import RISK_TAGS, Lead
 from leadtrail.services import explaining
 from leadtrail.services.ports import Configuration, OutboxRow, Person, Store
@@ -29,7 +30,8 @@ def render(
     clock = lead.clock(row.facts["rule"], row.facts["episode"]) if lead else None
     if lead is None or clock is None or _is_moot(clock, row.facts["level"]):
         return None
-    return _alert(row, lead, person, clock, link(row, channel), config=config, now=now)
+    told_at = max(now, from_text(row.facts["at"]))  # a sweep that plays the future is late by the future's time
+    return _alert(row, lead, person, clock, link(row, channel), config=config, now=told_at)
 
 
 def _is_moot(clock: Clock, level: int) -> bool:
