@@ -315,3 +315,14 @@ def test_an_answer_that_got_lost_is_not_a_repetition(
 
     assert (status, body["outcome"]) == (200, "created")
     assert count_leads(world) == 1
+
+
+def test_a_call_from_long_before_the_lead_answers_nothing(world: TestWorld, clock: TimeTravel) -> None:
+    _, body = take(lead_created(clock()))
+
+    take(call_completed(clock(), started_at=(clock() - timedelta(days=1)).isoformat()))
+
+    lead = world.store.lead(body["id"])
+    assert lead is not None
+    assert lead.clocks[0].state == "running"
+    assert lead.first_touch_at is None

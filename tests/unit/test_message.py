@@ -50,3 +50,11 @@ def test_a_name_of_1400_characters_is_cut_within_the_channels_bytes() -> None:
 def test_text_is_cut_on_a_character_border() -> None:
     assert cut("汉" * 2000, 100).encode().decode().endswith("…")
     assert len(cut("汉" * 2000, 100).encode()) <= 100
+
+
+def test_a_number_or_an_address_in_a_name_is_shown_to_nobody() -> None:
+    shown = harmless("客户13912345678 http://evil.example/a")
+
+    assert "139****5678" in shown
+    assert "13912345678" not in shown
+    assert not set(shown) & set(":/.")

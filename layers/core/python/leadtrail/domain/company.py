@@ -77,7 +77,8 @@ class Company:
         """Return the active rep with this WeCom UserID."""
         if userid is None:
             return None
-        return next((rep for rep in self.reps.values() if rep.wecom_userid == userid and rep.active), None)
+        reps = (rep for rep in self.reps.values() if rep.role == "rep" and rep.active)
+        return next((rep for rep in reps if rep.wecom_userid == userid), None)
 
     def rep_of_agent(self, agent: str | None) -> Rep | None:
         """Return the rep whom a call system names, by rep id, WeCom UserID or name."""

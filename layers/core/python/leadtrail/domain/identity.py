@@ -15,6 +15,7 @@ _SEPARATORS = re.compile(r"[\s\-‐-―−()（）.·\u200b-\u200f\u202a-\u202e\
 _MOBILE = re.compile(r"1[3-9]\d{9}")
 _LANDLINE = re.compile(r"0(?:10|2\d|[3-9]\d{2})[2-8]\d{6,7}")  # area codes: 010, 02x, 03xx to 09xx
 _SERVICE = re.compile(r"(?:400|800)\d{7}|95\d{3,6}|1[02]\d{3,6}")
+_MOBILE_IN_TEXT = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
 
 
@@ -68,6 +69,11 @@ def email(text: str) -> str | None:
     """Return the address in lower case, or None if it is none."""
     address = unicodedata.normalize("NFKC", text).strip().lower()
     return address if len(address) <= 254 and _EMAIL.fullmatch(address) else None
+
+
+def veiled(text: str) -> str:
+    """Return text in which mobile numbers that people wrote into it are masked: names hold them, too."""
+    return _MOBILE_IN_TEXT.sub(lambda found: masked(found[0]), text)
 
 
 def masked(number: str) -> str:

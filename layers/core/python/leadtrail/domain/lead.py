@@ -23,6 +23,7 @@ UNANSWERED = "超时未响应"
 SENT_BACK = "反复退回同一阶段"
 SKIPPED = "连续3次跳过SOP项"
 RISK_TAGS = (UNANSWERED, SENT_BACK, SKIPPED)
+BACKDATED = timedelta(minutes=15)  # how far what happened before we heard of a lead reaches back (DESIGN section 5)
 RESPONSE_RULES = ("first_response", "second_touch")
 
 _RANK = {"lead.received": 0, "source.added": 1, "owner.assigned": 2, "clock.started": 3, "touch.recorded": 4}
@@ -206,4 +207,4 @@ def backdated(received_at: datetime, occurred_at: datetime | None, *, signed: bo
     """Return when clocks start: at ``received_at``, or up to 15 minutes earlier where a signed source says so."""
     if occurred_at is None or not signed or occurred_at >= received_at:
         return received_at
-    return max(occurred_at, received_at - timedelta(minutes=15))
+    return max(occurred_at, received_at - BACKDATED)

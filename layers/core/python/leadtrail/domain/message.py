@@ -9,10 +9,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leadtrail.domain.identity import veiled
+
 LIMIT_BYTES = 4096
+MASK = "\0\0\0\0"  # stands for the four asterisks of a masked number while others lose their force
 NAME_LENGTH = 40
 # What markdown, mentions and links are made of becomes its full-width twin, which looks alike and does nothing.
-_ACTIVE = {ord(letter): ord(letter) + 0xFEE0 for letter in "<>[](){}@*_#`~\\!|&"}
+_ACTIVE = {ord(letter): ord(letter) + 0xFEE0 for letter in "<>[](){}@*_#`~\\!|&:/."}
 LEVEL_WORDS = {0: "即将超时", 1: "已超时"}
 AUDIENCE_WORDS = {"manager": "已升级至主管", "director": "已升级至总监"}
 
@@ -44,7 +47,7 @@ def harmless(text: str, length: int = NAME_LENGTH) -> str:
         for letter in unicodedata.normalize("NFC", text)
         if letter.isspace() or unicodedata.category(letter)[0] != "C"
     )
-    plain = " ".join(visible.split()).translate(_ACTIVE)
+    plain = veiled(" ".join(visible.split())).replace("****", MASK).translate(_ACTIVE).replace(MASK, "****")
     return plain if len(plain) <= length else plain[: length - 1] + "…"
 
 

@@ -39,13 +39,22 @@ def reported(
 
 
 def call(
-    *, direction: str, started_at: datetime, talk_s: int, actor: str, agent: str | None, receipt: str
+    *,
+    direction: str,
+    started_at: datetime,
+    talk_s: int,
+    actor: str,
+    agent: str | None,
+    receipt: str,
+    is_of_lead: bool = True,
 ) -> Happening:
     """Return `touch.recorded` for a call record; a connected call counts from ``started_at``.
 
+    One that had ended long before the lead arrived (``is_of_lead`` False) is kept, and answers nothing.
+
     A call with less talk than the limit is kept, and answers nothing; a missed inbound call is one.
     """
-    effective = talk_s >= TALK_S
+    effective = talk_s >= TALK_S and is_of_lead
     facts: dict[str, object] = {
         "touch": "call",
         "direction": direction,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 from leadtrail.domain import lifecycle, touch
@@ -17,7 +17,7 @@ from leadtrail.domain.delivery import Contact, Delivery
 from leadtrail.domain.errors import BusyError, StaleLeadError
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.ids import new_id
-from leadtrail.domain.lead import Lead
+from leadtrail.domain.lead import BACKDATED, Lead
 from leadtrail.domain.lifecycle import Timing
 from leadtrail.domain.trail import Happening
 from leadtrail.services.ports import (
@@ -247,7 +247,8 @@ def _merge(intake: _Intake, lead: Lead, person: Person) -> Change:
         happenings = (_source_added(intake),)
     if delivery.call is not None:
         timing = intake.timing(lead.team)
-        happenings += lifecycle.touch(lead, _touched(intake), timing=timing, now=intake.received_at)
+        touched = _touched(intake, since=lead.received_at - BACKDATED)
+        happenings += lifecycle.touch(lead, touched, timing=timing, now=intake.received_at)
     happenings += _proposals(intake, person.person_id)
     return Change(
         lead_id=lead.lead_id,
@@ -279,7 +280,8 @@ def _source_added(intake: _Intake) -> Happening:
     return Happening("source.added", happened_at, f"source:{delivery.source}", facts, dict(delivery.fields) or None)
 
 
-def _touched(intake: _Intake) -> Happening:
+def _touched(intake: _Intake, *, since: datetime | None = None) -> Happening:
+    """Return the touch that a call is; one that had ended before ``since`` was of another matter."""
     call = intake.delivery.call
     if call is None:
         raise ValueError("only a call is a touch")
@@ -291,6 +293,7 @@ def _touched(intake: _Intake) -> Happening:
         actor=intake.actor,
         agent=rep.id if rep else None,
         receipt=intake.delivery.receipt,
+        is_of_lead=since is None or call.started_at + timedelta(seconds=call.talk_s) >= since,
     )
 
 

@@ -46,6 +46,11 @@ class Query:
         """True where the sparse index holds every lead that can match."""
         return bool(self.late or self.risk)
 
+    @property
+    def is_narrow(self) -> bool:
+        """True where a page of the index may hold few leads that match."""
+        return bool(self.stage or self.risk or self.late is not None or self.owner)
+
     def matches(self, lead: Lead) -> bool:
         """Tell whether the lead itself fits; names are compared by `_knows`."""
         return (
@@ -118,7 +123,8 @@ def search(query: Query, *, caller: Caller, company: Company, store: Store, limi
         InvalidInputError: ``after`` is no place in this list; names ``cursor``.
     """
     number = identity.phone(query.words) if query.words else None
-    size = CHUNK if query.words else limit + 1
+    # What is filtered here is read in large pages: a stage that few leads are in would cost a query a handful.
+    size = CHUNK if query.words or query.is_narrow else limit + 1
     if number is not None and number.identifies:
         _check_place(after, by_risk=False)
         return _page(_of_number(number.number, store, after), _Wanted(query, caller, _anybody, size), store, limit)
