@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
 
+from pydantic import Field
+
+from functions.api.reading import Request
 from leadtrail.domain.errors import InvalidInputError
+
+T = TypeVar("T")
+
+
+class PageQuery(Request):
+    """Which page of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 100
+    cursor: Annotated[str | None, Field(max_length=200)] = None
 
 
 def write(place: str | int | None) -> str | None:
@@ -36,3 +50,10 @@ def number(cursor: str | None) -> int:
     if place and not (place.isascii() and place.isdigit() and len(place) <= 8):
         raise InvalidInputError("cursor", "不是这个列表的游标")
     return int(place or 0)
+
+
+def page(items: Sequence[T], asked: PageQuery) -> tuple[Sequence[T], str | None]:
+    """Return a page of a short list that stands whole in memory, and the cursor of the next one."""
+    start = number(asked.cursor)
+    end = start + asked.limit
+    return items[start:end], write(end) if end < len(items) else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
 from functions.api import answers, cursor
 from functions.api.answers import ClockList, EventList, LeadList, VerifyAnswer, WholeLead
+from functions.api.cursor import PageQuery
 from functions.api.operation import Area, Call
 from functions.api.reading import Nothing, Request, instant
 from leadtrail.runtime.telemetry import count, logger
@@ -27,13 +28,6 @@ class LeadQuery(Request):
     late: Annotated[bool | None, Field(description="只看超时未答复的线索，最严重的在前")] = None
     q: Annotated[str | None, Field(min_length=1, max_length=64, description="完整号码，或姓名的一部分")] = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str | None, Field(max_length=200)] = None
-
-
-class TrailQuery(Request):
-    """Which page of a trail."""
-
-    limit: Annotated[int, Field(ge=1, le=100)] = 100
     cursor: Annotated[str | None, Field(max_length=200)] = None
 
 
@@ -86,8 +80,8 @@ def get_lead(call: Call[Nothing, Nothing]) -> WholeLead:
     return answers.whole(view, _zone(call))
 
 
-@router.operation("GET", "/leads/{lead_id}/trail", summary="轨迹", query=TrailQuery, answer=EventList)
-def get_trail(call: Call[TrailQuery, Nothing]) -> EventList:
+@router.operation("GET", "/leads/{lead_id}/trail", summary="轨迹", query=PageQuery, answer=EventList)
+def get_trail(call: Call[PageQuery, Nothing]) -> EventList:
     """Events by seq, with all that a stranger needs to check the seals."""
     page = leads.events(
         call.path["lead_id"],
@@ -106,12 +100,13 @@ def verify_lead(call: Call[Nothing, Nothing]) -> VerifyAnswer:
     return answers.verified(leads.verify(call.path["lead_id"], caller=call.caller, store=call.world.store))
 
 
-@router.operation("GET", "/leads/{lead_id}/clocks", summary="时限", answer=ClockList)
-def get_clocks(call: Call[Nothing, Nothing]) -> ClockList:
+@router.operation("GET", "/leads/{lead_id}/clocks", summary="时限", query=PageQuery, answer=ClockList)
+def get_clocks(call: Call[PageQuery, Nothing]) -> ClockList:
     """The clocks of a lead, with the counted time in words and the alerts that they raised."""
     world = call.world
     found = leads.clocks(call.path["lead_id"], caller=call.caller, store=world.store, config=world.config)
-    return ClockList(items=[answers.clock(view, _zone(call)) for view in found], cursor=None)
+    views, following = cursor.page(found, call.query)
+    return ClockList(items=[answers.clock(view, _zone(call)) for view in views], cursor=following)
 
 
 @router.operation(
@@ -137,5 +132,5 @@ def report_touch(call: Call[Nothing, TouchReport]) -> TouchAnswer:
     return TouchAnswer.model_validate(done.answer())
 
 
-def _zone(call: Call[TrailQuery, Nothing] | Call[Nothing, Nothing]) -> ZoneInfo:
+def _zone(call: Call[Any, Any]) -> ZoneInfo:
     return ZoneInfo(call.world.config.company().zone)

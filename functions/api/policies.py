@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from functions.api import answers
+from functions.api import answers, cursor
 from functions.api.answers import PolicyAnswer, PolicyList
+from functions.api.cursor import PageQuery
 from functions.api.operation import Area, Call
 from functions.api.reading import Nothing, Request
 from leadtrail.runtime.telemetry import logger
@@ -45,11 +46,12 @@ class PolicyBody(Request):
     rules: list[RuleBody]
 
 
-@router.operation("GET", "/policies", summary="全部时限规则", answer=PolicyList)
-def list_policies(call: Call[Nothing, Nothing]) -> PolicyList:
+@router.operation("GET", "/policies", summary="全部时限规则", query=PageQuery, answer=PolicyList)
+def list_policies(call: Call[PageQuery, Nothing]) -> PolicyList:
     """The newest version of every policy, by name."""
     found = policies.every(config=call.world.config)
-    return PolicyList(items=[answers.policy(version, _zone(call)) for version in found], cursor=None)
+    versions, following = cursor.page(found, call.query)
+    return PolicyList(items=[answers.policy(version, _zone(call)) for version in versions], cursor=following)
 
 
 @router.operation("GET", "/policies/{name}", summary="一套时限规则", answer=PolicyAnswer)
@@ -71,5 +73,5 @@ def put_policy(call: Call[Nothing, PolicyBody]) -> PolicyAnswer:
     return answers.policy(changed, ZoneInfo(world.config.company().zone))
 
 
-def _zone(call: Call[Nothing, Nothing]) -> ZoneInfo:
+def _zone(call: Call[Any, Any]) -> ZoneInfo:
     return ZoneInfo(call.world.config.company().zone)

@@ -102,3 +102,13 @@ def test_an_unknown_policy_is_not_found_and_a_name_that_makes_no_sense_is_named(
 
     assert unknown.status == 404
     assert (nameless.status, nameless.body["field"]) == (422, "name")
+
+
+def test_short_lists_come_in_pages_too(world: TestWorld) -> None:
+    world.config.put("policy", "other", {**DEFAULT_POLICY, "when": {"team": "huanan"}}, now=world.clock())
+
+    first = ask("GET", "/policies", query={"limit": "1"}).body
+    second = ask("GET", "/policies", query={"limit": "1", "cursor": first["cursor"]}).body
+
+    assert [[item["id"] for item in page["items"]] for page in (first, second)] == [["default"], ["other"]]
+    assert second["cursor"] is None
