@@ -112,3 +112,12 @@ def test_short_lists_come_in_pages_too(world: TestWorld) -> None:
 
     assert [[item["id"] for item in page["items"]] for page in (first, second)] == [["default"], ["other"]]
     assert second["cursor"] is None
+
+
+def test_two_levels_at_one_moment_are_refused_by_name(world: TestWorld) -> None:
+    changed = deepcopy(DEFAULT_POLICY)
+    changed["rules"][0]["levels"] = [{"after": "PT0S", "to": "owner"}, {"after": "PT0S", "to": "manager"}]
+
+    answer = ask("PUT", "/policies/default", user="wangfang", body=changed)
+
+    assert (answer.status, answer.body["field"]) == (422, "rules[0].levels[1].after")

@@ -224,12 +224,15 @@ def _fraction(path: str, value: object) -> float | None:
 def _levels(path: str, value: object) -> tuple[Level, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= 5:
         raise PolicyInvalidError(path, "需要1到5级提醒")
-    levels = []
+    levels: list[Level] = []
     for index, item in enumerate(value):
         at = f"{path}[{index}]"
         if not isinstance(item, Mapping) or set(item) != {"after", "to"}:
             raise PolicyInvalidError(at, "需要 after 和 to 两个字段")
-        levels.append(Level(_distance(f"{at}.after", item["after"]), _one_of(f"{at}.to", item["to"], AUDIENCES)))
+        level = Level(_distance(f"{at}.after", item["after"]), _one_of(f"{at}.to", item["to"], AUDIENCES))
+        if level.after in [earlier.after for earlier in levels]:  # one sweep tells the highest level only
+            raise PolicyInvalidError(f"{at}.after", "每一级提醒的时间必须不同")
+        levels.append(level)
     return tuple(levels)
 
 
