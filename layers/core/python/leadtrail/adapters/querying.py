@@ -17,7 +17,6 @@ def query_request(
     between: tuple[str, str] | None = None,
     newest_first: bool = False,
     limit: int | None = None,
-    stage: str = "",
 ) -> dict[str, Any]:
     """Return the request for one partition, on the table (consistently) or on an index; bounds are of the sort key."""
     pk, sk = (f"{index}PK", f"{index}SK") if index else ("PK", "SK")
@@ -46,7 +45,4 @@ def query_request(
         request["ConsistentRead"] = True
     if limit:
         request["Limit"] = limit
-    if stage:
-        request["FilterExpression"] = "stage = :stage"
-        values[":stage"] = {"S": stage}
     return request
