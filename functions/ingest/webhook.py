@@ -37,11 +37,11 @@ def _take(source_id: str, event: dict[str, Any], attempt: str) -> http.Answer:
         raise NotFoundError
     provider = sources.provider(source.provider)
     method = event["requestContext"]["http"]["method"]
-    request = sources.Request(source, method, http.raw_body(event), world.now(), http.headers(event), http.query(event))
+    request = _request(source, event, world)
     secret = provider.verify(request, world.source_secrets(source.secret))
     if method == "GET":
         return provider.echo(request, secret)
-    delivery = provider.parse(request, secret)
+    [delivery] = provider.parse(request, secret)
     outcome = intake.receive(
         delivery,
         _raw(request, world),

@@ -64,7 +64,8 @@ def lead_created(**data: Any) -> str:
 
 
 def parsed(body: str) -> Delivery:
-    return standard.parse(standard_request(body), STANDARD)
+    [delivery] = standard.parse(standard_request(body), STANDARD)
+    return delivery
 
 
 def test_the_vector_of_the_standard_webhooks_specification_is_accepted() -> None:
@@ -97,7 +98,7 @@ def test_a_signed_lead_is_read() -> None:
         },
     )
 
-    delivery = standard.parse(request, standard.verify(request, [OLD_STANDARD, STANDARD]))
+    [delivery] = standard.parse(request, standard.verify(request, [OLD_STANDARD, STANDARD]))
 
     assert (delivery.key, delivery.kind, delivery.parked) == ("msg_lead0001", "lead", None)
     assert delivery.identities == (Identity("phone", "+8613800138000"),)
@@ -301,7 +302,7 @@ def test_a_changed_typeform_signature_is_refused(signature: str) -> None:
 
 
 def test_a_response_is_read_by_the_types_of_its_questions() -> None:
-    delivery = typeform.parse(typeform_request(TF_BODY), TYPEFORM)
+    [delivery] = typeform.parse(typeform_request(TF_BODY), TYPEFORM)
 
     assert delivery.key == "lT4Z3j:a3a12ec67a1365927098a606107fac15"
     assert delivery.identities == (Identity("phone", "+8613800000001"),)
@@ -318,7 +319,7 @@ def test_a_response_is_read_by_the_configured_questions() -> None:
     ]
     definition = {"fields": [{"ref": "q-trade", "title": "行业"}, "odd", {"title": None}]}
 
-    delivery = typeform.parse(
+    [delivery] = typeform.parse(
         typeform_request(response(answers=answers, definition=definition), name="q-name", phone="q-phone"), TYPEFORM
     )
 
@@ -330,7 +331,7 @@ def test_two_questions_of_one_title_keep_both_answers() -> None:
     answers = [{"type": "text", "text": text, "field": {"ref": ref}} for ref, text in (("a", "甲"), ("b", "乙"))]
     definition = {"fields": [{"ref": "a", "title": "备注"}, {"ref": "b", "title": "备注"}]}
 
-    delivery = typeform.parse(typeform_request(response(answers=answers, definition=definition)), TYPEFORM)
+    [delivery] = typeform.parse(typeform_request(response(answers=answers, definition=definition)), TYPEFORM)
 
     assert sorted(delivery.fields.values()) == ["乙", "甲"]
 
@@ -438,7 +439,8 @@ def contact_event(**changes: str) -> str:
 
 
 def taken(request: Request) -> Delivery:
-    return wecom.parse(request, wecom.verify(request, [WECOM]))
+    [delivery] = wecom.parse(request, wecom.verify(request, [WECOM]))
+    return delivery
 
 
 def test_the_official_address_check_is_answered_with_the_bare_text() -> None:
@@ -455,7 +457,7 @@ def test_the_official_message_is_opened_and_parked_since_it_adds_nobody() -> Non
 
     secret = wecom.verify(request, [WECOM])
     message = wecom._decrypt(SAMPLE_ENCRYPT, secret).decode()
-    delivery = wecom.parse(request, secret)
+    [delivery] = wecom.parse(request, secret)
 
     assert "<MsgId>4561255354251345929</MsgId>" in message
     assert "<![CDATA[hello]]>" in message

@@ -30,6 +30,18 @@ class Request:
     at: datetime
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""  # as the provider called it, query included: some sign it
+    token: str = ""  # the last segment of the path, where there is one
+    ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A signed request as this provider would send it: what `leadtrail source test` sends to ourselves."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 class Provider(Protocol):
@@ -38,14 +50,17 @@ class Provider(Protocol):
     def verify(self, request: Request, secrets: Sequence[Secret]) -> Secret:
         """Return the secret that fits; raises UnauthenticatedError."""
 
-    def parse(self, request: Request, secret: Secret) -> Delivery:
-        """Read a verified request; raises MalformedBodyError, InvalidInputError."""
+    def parse(self, request: Request, secret: Secret) -> tuple[Delivery, ...]:
+        """Read a verified request, which may hold several messages; raises MalformedBodyError, InvalidInputError."""
 
     def echo(self, request: Request, secret: Secret) -> Answer:
         """Answer a verified GET by which a provider checks the address; raises NotFoundError where it has none."""
 
     def acknowledge(self, lead_id: str | None, outcome: str) -> Answer:
         """Answer in the provider's own words."""
+
+    def sample(self, source: Source, secret: Secret, at: datetime, url: str) -> Sample:
+        """Return a request of its own making with one new lead, signed as the provider would, for ``url`` at ``at``."""
 
 
 def provider(name: str) -> Provider:

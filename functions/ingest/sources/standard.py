@@ -47,7 +47,7 @@ def _signature(secret: str, signed: bytes) -> str:
     return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
-def parse(request: Request, secret: Secret) -> Delivery:
+def parse(request: Request, secret: Secret) -> tuple[Delivery, ...]:
     """Read a lead or a finished call."""
     del secret  # nothing in the body is encrypted
     body = json_object(request.body)
@@ -62,7 +62,7 @@ def parse(request: Request, secret: Secret) -> Delivery:
     )
     call = _call(data) if kind == "call.completed" else None
     answers = fields.mapping(data, "fields", "data.fields")
-    return Delivery(
+    delivery = Delivery(
         source=request.source.id,
         key=request.headers["webhook-id"],
         kind="call" if call else "lead",
@@ -75,6 +75,7 @@ def parse(request: Request, secret: Secret) -> Delivery:
         call=call,
         parked=unreachable,
     )
+    return (delivery,)
 
 
 def _call(data: Mapping[str, Any]) -> CallRecord:

@@ -35,7 +35,7 @@ def _signature(secret: str, body: bytes) -> str:
     return "sha256=" + base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()
 
 
-def parse(request: Request, secret: Secret) -> Delivery:
+def parse(request: Request, secret: Secret) -> tuple[Delivery, ...]:
     """Read the answers of one response."""
     del secret  # nothing in the body is encrypted
     body = json_object(request.body)
@@ -48,7 +48,7 @@ def parse(request: Request, secret: Secret) -> Delivery:
         name=known.get("name", ""), phone=known.get("phone", ""), email=known.get("email", "")
     )
     hidden = fields.mapping(response, "hidden", "form_response.hidden")
-    return Delivery(
+    delivery = Delivery(
         source=request.source.id,
         key=f"{form_id}:{token}",
         kind="lead",
@@ -60,6 +60,7 @@ def parse(request: Request, secret: Secret) -> Delivery:
         source_ref=form_id or None,
         parked=unreachable,
     )
+    return (delivery,)
 
 
 def _answers(response: Mapping[str, Any], refs: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -81,13 +81,13 @@ def echo(request: Request, secret: Secret) -> Answer:
     return text_answer(200, _decrypt(request.query["echostr"], secret).decode("utf-8", "replace"))
 
 
-def parse(request: Request, secret: Secret) -> Delivery:
+def parse(request: Request, secret: Secret) -> tuple[Delivery, ...]:
     """Read a contact event; an event that makes no lead yet is parked, so that it can be replayed."""
     message = flat_xml(_decrypt(_cipher_text(request), secret))
     change, contact_id = message.get("ChangeType", ""), message.get("ExternalUserID", "")
     created = message.get("CreateTime", "")
     is_added = message.get("Event") == "change_external_contact" and change in ADDED
-    return Delivery(
+    delivery = Delivery(
         source=request.source.id,
         key=_delivery_key(message, request.body),
         kind="lead",
@@ -98,6 +98,7 @@ def parse(request: Request, secret: Secret) -> Delivery:
         owner_hint=message.get("UserID") or None,
         parked=_reason(message, is_added, contact_id),
     )
+    return (delivery,)
 
 
 def _created_at(seconds: str) -> datetime | None:

@@ -112,11 +112,16 @@ def _company(items: Iterable[Raw], zone: str) -> Company:
         zone=about.get("zone", zone),
         teams={name: Team(name, row.body["name"]) for name, row in things["team"].items()},
         reps={name: Rep(id=name, **row.body) for name, row in things["rep"].items()},
-        sources={name: Source(id=name, **row.body) for name, row in things["source"].items()},
+        sources={name: _source(name, row.body) for name, row in things["source"].items()},
         channels={name: _channel(name, row.body) for name, row in things["channel"].items()},
         policies={name: _policy(name, row) for name, row in things["policy"].items()},
         extra={name: value for name, value in about.items() if name not in ("name", "zone")},
     )
+
+
+def _source(name: str, body: dict[str, Any]) -> Source:
+    lists = {key: tuple(body[key]) for key in ("allow_ips", "recording_hosts") if key in body}
+    return Source(id=name, **{**body, **lists})
 
 
 def _channel(name: str, body: dict[str, Any]) -> Channel:

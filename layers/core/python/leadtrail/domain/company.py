@@ -33,13 +33,21 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One configured source of leads; its secrets stand in Secrets Manager under ``secret``."""
+    """One configured source of leads; its secrets stand in Secrets Manager under ``secret``.
+
+    ``fields`` maps a role (name, phone, email, ...) to the provider's own field; ``owner`` is the rep who gets
+    its leads instead of the rotation; ``allow_ips`` are networks (empty: any); ``recording_hosts`` are the hosts
+    from which its recordings are fetched (``.example.com``: every host below it).
+    """
 
     id: str
     provider: str
     team: str
     secret: str
     fields: Mapping[str, str] = field(default_factory=dict)
+    owner: str | None = None
+    allow_ips: tuple[str, ...] = ()
+    recording_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,25 @@ class CallRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingOffer:
+    """A recording that a call system offers by URL; ``party``: customer, rep or both (mixed or one channel each)."""
+
+    url: str
+    party: str = "both"
+    started_at: datetime | None = None
+    duration_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrichment:
+    """What the provider keeps back and answers when asked: which object of it (``ref``), and who may see it there."""
+
+    provider: str  # wecom or hubspot
+    ref: str
+    userid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """Who the person is: personal data, kept in the contact item only."""
 
@@ -36,13 +55,17 @@ class Delivery:
     """One verified message of one source.
 
     ``key`` is the provider's delivery key (CONTRACTS section 8); ``occurred_at`` (aware UTC) is the
-    provider's time, believed up to 15 minutes where the source signs (``signed``). ``parked`` says
-    why the message makes no lead; it is kept, and an operator sees it.
+    provider's time, believed up to 15 minutes where the source signs (``signed``). What nobody signed
+    makes a lead that is `unverified` until somebody reaches it. ``parked`` says why the message makes
+    no lead; it is kept, and an operator sees it.
+
+    ``kind``: ``lead`` (somebody wrote or was added), ``call`` (with ``call``), ``recording`` (a recording of a
+    call that another message tells of), ``contact`` (a known contact was edited, deleted or handed over).
     """
 
     source: str
     key: str
-    kind: str  # lead or call
+    kind: str  # lead, call, recording or contact
     occurred_at: datetime | None
     signed: bool
     identities: tuple[Identity, ...] = ()
@@ -51,6 +74,9 @@ class Delivery:
     source_ref: str | None = None
     owner_hint: str | None = None  # the WeCom UserID that added the contact
     call: CallRecord | None = None
+    recordings: tuple[RecordingOffer, ...] = ()
+    change: str | None = None  # of a contact: edited, deleted, or transferred
+    enrichment: Enrichment | None = None
     parked: str | None = None
 
     @property

@@ -9,7 +9,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-KINDS = ("phone", "unionid", "external_userid", "email")
+KINDS = ("phone", "unionid", "external_userid", "email", "session", "object")
+"""``session``: a call system's call, which only joins its messages; ``object``: a contact of another system."""
 # Also what address books add and nobody sees: zero-width marks and the direction of writing.
 _SEPARATORS = re.compile(r"[\s\-‐-―−()（）.·\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
