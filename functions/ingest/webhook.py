@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from functions.ingest import sources
+from leadtrail.domain.company import Source
 from leadtrail.domain.errors import LeadtrailError, NotFoundError, UnauthenticatedError
 from leadtrail.runtime import http, wiring
 from leadtrail.runtime.telemetry import count, instrumented, logger
@@ -36,10 +37,9 @@ def _take(source_id: str, event: dict[str, Any], attempt: str) -> http.Answer:
     if source is None:
         raise NotFoundError
     provider = sources.provider(source.provider)
-    method = event["requestContext"]["http"]["method"]
     request = _request(source, event, world)
     secret = provider.verify(request, world.source_secrets(source.secret))
-    if method == "GET":
+    if request.method == "GET":
         return provider.echo(request, secret)
     [delivery] = provider.parse(request, secret)
     outcome = intake.receive(
@@ -54,6 +54,23 @@ def _take(source_id: str, event: dict[str, Any], attempt: str) -> http.Answer:
     logger.info("delivery taken", source=source.id, outcome=outcome.outcome, lead_id=outcome.lead_id)
     count("WebhookAccepted", outcome=outcome.outcome)
     return provider.acknowledge(outcome.lead_id, outcome.outcome)
+
+
+def _request(source: Source, event: dict[str, Any], world: wiring.World) -> sources.Request:
+    http_call = event["requestContext"]["http"]
+    asked = event.get("rawQueryString", "")
+    address = world.settings.public_base_url + event.get("rawPath", "")
+    return sources.Request(
+        source,
+        http_call["method"],
+        http.raw_body(event),
+        world.now(),
+        http.headers(event),
+        http.query(event),
+        url=f"{address}?{asked}" if asked else address,
+        token=event.get("pathParameters", {}).get("token", ""),
+        ip=http_call.get("sourceIp", ""),
+    )
 
 
 def _raw(request: sources.Request, world: wiring.World) -> RawBody:

@@ -12,7 +12,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from functions.ingest.sources import Secret
+from functions.ingest.sources import Request, Secret
 from leadtrail.domain.errors import UnauthenticatedError
 
 WINDOW = timedelta(minutes=5)
