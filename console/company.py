@@ -87,6 +87,9 @@ CHANNELS: dict[str, dict[str, Any]] = {
 }
 
 
+PIPELINE = {"stages": ["新线索", "需求确认", "方案确认", "商务谈判", "已成交", "已流失"]}
+
+
 def configure(config: TableConfiguration, *, now: datetime, policy: Mapping[str, Any] | None = None) -> None:
     """Write the simulated company; what stands already is left as it is."""
     wanted: list[tuple[str, str, dict[str, Any]]] = [
@@ -96,6 +99,7 @@ def configure(config: TableConfiguration, *, now: datetime, policy: Mapping[str,
     wanted += [("rep", user.rep_id, _rep(user)) for user in USERS]
     wanted += [("source", name, dict(body)) for name, body in SOURCES.items()]
     wanted += [("channel", name, {**body, "secret": f"channel/{name}"}) for name, body in CHANNELS.items()]
+    wanted.append(("pipeline", "default", PIPELINE))
     wanted.append(("policy", "default", dict(policy or DEFAULT_POLICY)))
     for kind, name, body in wanted:
         if config.configured(kind, name) is None:

@@ -15,12 +15,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from leadtrail.domain import policy as policies
-from leadtrail.domain.company import ROLES, Channel, Rep, Source, Team
+from leadtrail.domain.company import ROLES, Channel, Source, Team, read_rep, read_team
 from leadtrail.domain.errors import InvalidInputError
 from leadtrail.runtime.wiring import World
 
-KINDS = ("company", "team", "rep", "source", "channel", "policy")
+KINDS = ("company", "team", "rep", "source", "channel", "policy", "pipeline")
 BOTS = ("wecom", "dingtalk")
+ZONE = "Asia/Shanghai"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,10 @@ def read(file: Path, *, now: datetime) -> list[Wanted]:
     wanted = [Wanted("company", "company", _about(about))]
     for kind in KINDS[1:]:
         for name, body in content.get(kind, {}).items():
-            _check(kind, name, body, now)
+            _check(kind, name, body, now, about.get("zone", ZONE))
             wanted.append(Wanted(kind, name, body))
     _check_teams(wanted)
+    _check_assignments(wanted)
     return wanted
 
 
@@ -72,27 +74,46 @@ def _about(body: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(body.get("name"), str) or not body["name"]:
         raise InvalidInputError("company.name", "不能为空")
     try:
-        ZoneInfo(body.get("zone", "Asia/Shanghai"))
+        ZoneInfo(body.get("zone", ZONE))
     except (ValueError, LookupError, OSError) as error:
         raise InvalidInputError("company.zone", "不是有效的时区，例如 Asia/Shanghai") from error
     return dict(body)
 
 
-def _check(kind: str, name: str, body: object, now: datetime) -> None:
+def _check(kind: str, name: str, body: object, now: datetime, zone: str) -> None:
     place = f"{kind}.{name}"
     if not isinstance(body, Mapping):
         raise InvalidInputError(place, "需要一张表")
     if kind == "policy":
         policies.parse(name, 1, now, body)
         return
-    makers: dict[str, Callable[..., object]] = {"team": Team, "rep": Rep, "source": Source, "channel": Channel}
+    if kind == "pipeline":
+        _check_stages(place, body)
+        return
+    makers: dict[str, Callable[[], object]] = {
+        "team": lambda: read_team(name, body),
+        "rep": lambda: read_rep(name, body, zone=zone),
+        "source": lambda: Source(id=name, **body),
+        "channel": lambda: Channel(id=name, **body),
+    }
     try:
-        makers[kind](id=name, **body)
+        makers[kind]()
     except TypeError as error:  # a field too many or too few; Python's own words name it
         raise InvalidInputError(place, f"字段不对({error})") from error
     allowed = {"rep": ("role", ROLES), "channel": ("bot", BOTS)}.get(kind)
     if allowed and body[allowed[0]] not in allowed[1]:
         raise InvalidInputError(f"{place}.{allowed[0]}", f"只能是 {'、'.join(allowed[1])} 之一")
+
+
+def _check_stages(place: str, body: Mapping[str, Any]) -> None:
+    stages = body.get("stages")
+    if set(body) != {"stages"} or not isinstance(stages, list) or not stages:
+        raise InvalidInputError(f"{place}.stages", "需要一个阶段名的列表")
+    for index, stage in enumerate(stages):
+        if not isinstance(stage, str) or not 1 <= len(stage) <= 64 or stage != stage.strip():
+            raise InvalidInputError(f"{place}.stages[{index}]", "需要1到64个字的阶段名，前后没有空格")
+    if len(set(stages)) != len(stages):
+        raise InvalidInputError(f"{place}.stages", "阶段名不能重复")
 
 
 def _check_teams(wanted: list[Wanted]) -> None:
@@ -104,3 +125,23 @@ def _check_teams(wanted: list[Wanted]) -> None:
             raise InvalidInputError(f"{one.kind}.{one.name}.team", f"文件里没有团队 {team}")
     if not any(one.kind == "policy" and one.name == policies.DEFAULT for one in wanted):
         raise InvalidInputError("policy.default", "必须有一条默认规则")
+
+
+def _check_assignments(wanted: list[Wanted]) -> None:
+    """Whoever a team's rules name is a rep of that team; one who left keeps the place."""
+    reps = {one.name: one.body["team"] for one in wanted if one.kind == "rep" and one.body["role"] == "rep"}
+    for one in wanted:
+        if one.kind == "team":
+            team = read_team(one.name, one.body)
+            for rep, place in _named(team):
+                if reps.get(rep) != team.id:
+                    raise InvalidInputError(f"team.{team.id}.assignment.{place}", f"团队中没有销售 {rep}")
+
+
+def _named(team: Team) -> list[tuple[str, str]]:
+    """Return the reps whom a team's rules name, with their places."""
+    weighted = [(rep, f"weights.{rep}") for rep in team.assignment.weights]
+    rules = enumerate(team.assignment.rules)
+    return weighted + [
+        (rep, f"rules[{index}].to[{place}]") for index, rule in rules for place, rep in enumerate(rule.to)
+    ]

@@ -30,7 +30,7 @@ from leadtrail.adapters.table import RowItem
 from leadtrail.domain import history
 from leadtrail.domain.delivery import Contact
 from leadtrail.domain.errors import InvalidInputError
-from leadtrail.domain.history import Case, SourceEvent
+from leadtrail.domain.history import Case, Reading, SourceEvent
 from leadtrail.domain.instant import cut, from_text, to_text
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.lifecycle import Timing
@@ -159,8 +159,16 @@ def settle(rows: Rows, plan: Plan, world: World) -> Job:
             raise
         doc = RowItem.from_raw_data(known).doc
         policy = world.config.policy(doc["policy"], int(doc["policy_version"]))
+    _know_stages(reading, world)
     timing = Timing(policy, world.config.calendar(policy), history=True)
     return Job(f"import:{reading.source}", plan, timing, from_text(doc["until"]), now)
+
+
+def _know_stages(reading: Reading, world: World) -> None:
+    """Add the stages of this history to the company's: people can ask for them from then on."""
+    stages = list(dict.fromkeys(meaning.stage for meaning in reading.meanings.values() if meaning.stage))
+    if stages and world.config.configured("pipeline", reading.source) != {"stages": stages}:
+        world.config.put("pipeline", reading.source, {"stages": stages}, now=world.now())
 
 
 def bring_in(case: Case, job: Job, store: TableStore) -> Done:

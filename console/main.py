@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from console import configuring, connection, importing, model, verifying
+from console import configuring, connection, exporting, handing_over, importing, lead_import, model, verifying
 from infra import local
 from infra.ministack import LocalError
 from leadtrail.domain.errors import LeadtrailError
@@ -18,6 +19,8 @@ from leadtrail.runtime.wiring import World
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Leadtrail 线索留痕：运维命令")
 models = typer.Typer(no_args_is_help=True, help="语音识别模型")
 app.add_typer(models, name="model")
+leads = typer.Typer(no_args_is_help=True, help="线索名单：导入与导出")
+app.add_typer(leads, name="leads")
 MODELS = Path("layers/model")
 MODEL_RECORD = Path("layers/speech/model.json")
 
@@ -74,6 +77,67 @@ def verify(
     if (lead_id is None) != every:
         _fail("请给出一个线索编号，或用 --all 核对全部")
     raise typer.Exit(verifying.run(_world(), lead_id))
+
+
+@app.command()
+def reassign(
+    leaver: Annotated[str, typer.Option("--from", help="离开的人的编号，例如 rep-lin")],
+    to: Annotated[str | None, typer.Option("--to", help="接手人的编号；不写则按团队的分配规则")] = None,
+    reason: Annotated[str | None, typer.Option(help="原因，写入每条线索的留痕")] = None,
+) -> None:
+    """有人离开：停用此人，并把名下未结束的线索逐条移交；可中断、可重复。"""
+    try:
+        status = handing_over.run(_world(), leaver, to=to, reason=reason)
+    except LeadtrailError as error:
+        _fail(str(error))
+    raise typer.Exit(status)
+
+
+@leads.command("import")
+def import_leads(
+    file: Annotated[Path, typer.Argument(help="线索名单：CSV 或 XLSX", exists=True, dir_okay=False)],
+    *,
+    source: Annotated[str, typer.Option(help="记入哪个来源；没有则新建")] = "import",
+    team: Annotated[str | None, typer.Option(help="小组的编号或名称；只有一个小组时不必写")] = None,
+    sheet: Annotated[str | None, typer.Option(help="工作表，默认第一张")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--map", help="列=字段，例如 --map 备用号=电话")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="不再询问")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只预览，不写入")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="只导入正确的行")] = False,
+) -> None:
+    """导入线索名单：先预览，有一行错误则一行都不导入；重复导入不会增加任何内容。"""
+    try:
+        tally = lead_import.run(
+            file,
+            _world(),
+            source=source,
+            team=team,
+            sheet=sheet,
+            overrides=lead_import.overrides_of(overrides or ()),
+            dry_run=dry_run,
+            skip_bad=skip_bad,
+            agreed=lambda rows: yes or typer.confirm(f"导入这 {rows:,} 行？"),
+        )
+    except LeadtrailError as error:
+        _fail(str(error))
+    if tally.refused and not tally.is_done:
+        raise typer.Exit(1)
+
+
+@leads.command("export")
+def export_leads(
+    out: Annotated[Path, typer.Option(help="写到哪个文件", dir_okay=False)],
+    format_name: Annotated[str, typer.Option("--format", help="csv、xlsx 或 json（每行一个对象）")] = "csv",
+    team: Annotated[str | None, typer.Option(help="只要一个小组：编号或名称")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="只要这一天起登记的")] = None,
+    events: Annotated[bool, typer.Option("--events", help="连同每条线索的留痕事件")] = False,
+) -> None:
+    """导出全部线索，含明文联系方式；单元格里的公式不会被执行。"""
+    day = since.date() if since else None
+    try:
+        exporting.run(out, _world(), format_name=format_name, team=team, since=day, with_events=events)
+    except LeadtrailError as error:
+        _fail(str(error))
 
 
 @models.command("fetch")

@@ -16,6 +16,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.function import Function
+from infra.queue import WorkQueue
 
 NAMESPACE = "Leads"
 RUNBOOK = "docs/runbook.md"
@@ -23,6 +24,8 @@ MISSING_IS_BAD = cloudwatch.TreatMissingData.BREACHING
 MISSING_IS_FINE = cloudwatch.TreatMissingData.NOT_BREACHING
 ABOVE = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 BELOW = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+REFUSALS = ("untrusted-address", "no-secret", "bad-secret", "bad-corp-id", "not-permitted", "unknown-source")
+"""Why a provider tells us nothing about its contacts until an operator changes something."""
 
 
 class Alarms(Construct):
@@ -54,6 +57,24 @@ class Alarms(Construct):
         """Anything at all among the dead letters of `name`."""
         visible = queue.metric_approximate_number_of_messages_visible(period=Duration.minutes(1), statistic="Maximum")
         self._alarm("dead-letters", visible, above=0, subject=name)
+
+    def deliveries(self, queue: sqs.Queue, *, age: Duration) -> None:
+        """Raw deliveries wait for longer than `age`: nobody takes them up, or the table takes none of them.
+
+        Two alarms, because SQS leaves what was handed over three times in vain out of the age of its oldest message.
+        """
+        oldest = queue.metric_approximate_age_of_oldest_message(period=Duration.minutes(1), statistic="Maximum")
+        self._alarm("deliveries-age", oldest, above=age.to_seconds())
+        handed_over = queue.metric_approximate_number_of_messages_not_visible(
+            period=Duration.minutes(1), statistic="Minimum"
+        )
+        self._alarm("deliveries-waiting", handed_over, above=0, periods=round(age.to_minutes()))
+
+    def enrichment(self) -> None:
+        """WeCom or HubSpot refuses to say who a contact is, until an operator changes something."""
+        for reason in REFUSALS:
+            refused = _ours("EnrichmentRefused", Duration.minutes(5), "Sum", reason=reason)
+            self._alarm("enrichment-refused", refused, above=0, subject=reason)
 
     def sweep(self, *, silent_minutes: int, lag: Duration, outbox_age: Duration) -> None:
         """No sweep came to its end, its oldest due clock waits too long, or a message waits too long to be sent."""
@@ -128,9 +149,10 @@ class Alarms(Construct):
         alarm.add_ok_action(actions.SnsAction(self.topic))
 
 
-def dead_letter_queues(functions: Sequence[Function]) -> list[tuple[str, sqs.Queue]]:
-    """The functions that have dead letters, each with its queue."""
-    return [(function.name, function.dead_letters) for function in functions if function.dead_letters]
+def dead_letter_queues(functions: Sequence[Function], queues: Sequence[WorkQueue]) -> list[tuple[str, sqs.Queue]]:
+    """All that has dead letters, by name, each with the queue that keeps them."""
+    own = [(function.name, function.dead_letters) for function in functions if function.dead_letters]
+    return own + [(queue.name, queue.dead_letters) for queue in queues]
 
 
 def _ours(name: str, period: Duration, statistic: str, **dimensions: str) -> cloudwatch.Metric:

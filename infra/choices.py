@@ -32,6 +32,8 @@ class Choices:
         model_path: folder of the speech model as the function sees it; None means the model layer.
         customer_key: encrypt table, buckets and secret with a key of this account instead of keys that AWS manages.
         layers: `build` (default), or `none` for a quick look at the template, which must not be deployed.
+        egress: `none` (default), or `nat`: what calls WeCom's API leaves by one fixed address, which WeCom can trust.
+        wecom_api: where WeCom's API answers, https but for the stand-in on this machine; None means WeCom's own.
     """
 
     local: bool = False
@@ -47,12 +49,15 @@ class Choices:
     model_path: str | None = None
     customer_key: bool = False
     layers: str = "build"
+    egress: str = "none"
+    wecom_api: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse choices that would fail only after deployment.
 
         Raises:
-            ValueError: the runtime is too old, the architecture has no wheels, or the issuer lacks its audience.
+            ValueError: the runtime is too old, the architecture has no wheels, the issuer lacks its audience, a value
+                is not one of its kind, or a secret would go over plain HTTP.
         """
         if not self.runtime.startswith("python3.") or self.python < OLDEST_RUNTIME:
             raise ValueError(f"context runtime must be python3.12 or later, not {self.runtime}")
@@ -62,6 +67,12 @@ class Choices:
             raise ValueError("context jwt_issuer and jwt_audience go together")
         if self.layers not in {"build", "none"}:
             raise ValueError(f"context layers must be build or none, not {self.layers}")
+        if self.egress not in {"nat", "none"}:
+            raise ValueError(f"context egress must be nat or none, not {self.egress}")
+        if self.egress == "nat" and self.local:
+            raise ValueError("context egress must be none with local: the stand-in has no addresses to give")
+        if self.wecom_api and not self.local and not self.wecom_api.startswith("https://"):
+            raise ValueError(f"context wecom_api must begin with https://, not {self.wecom_api}")
 
     @property
     def python(self) -> tuple[int, ...]:

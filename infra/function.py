@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -16,6 +17,15 @@ from infra import bundle, nag, retention
 from infra.choices import Choices
 
 LOGS_KEPT = logs.RetentionDays.THREE_MONTHS
+INTERFACES = (
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+)
+"""What Lambda does in a function's name to join it to a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,14 @@ class Asynchronous:
     max_age: Duration
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network of ours in whose private subnets a function lives, and the group that says whom it may reach."""
+
+    vpc: ec2.IVpc
+    security_group: ec2.ISecurityGroup
+
+
 class Function(Construct):
     """A function that may do nothing but log and trace until `may` says so.
 
@@ -43,7 +61,7 @@ class Function(Construct):
         function: the Lambda function.
         name: its logical name, such as `webhook`.
         timeout: as given, for the alarm that watches it.
-        dead_letters: what it could not do; None when everything that calls it waits for an answer.
+        dead_letters: events that nobody waits for and that it could not do; None when there are no such events.
     """
 
     def __init__(
@@ -58,7 +76,7 @@ class Function(Construct):
         environment: Mapping[str, str] | None = None,
         layers: Sequence[lambda_.ILayerVersion] = (),
         asynchronous: Asynchronous | None = None,
-        dead_letters: sqs.Queue | None = None,
+        network: Network | None = None,
     ) -> None:
         """Create it.
 
@@ -72,11 +90,11 @@ class Function(Construct):
             environment: beyond what all functions get.
             layers: beyond what all functions get.
             asynchronous: given when something hands events over without waiting.
-            dead_letters: the queue for what failed; made here for an asynchronous function without one.
+            network: given when it must leave by a fixed address; None leaves by any of Lambda's.
         """
         super().__init__(scope, name.title())
         self.name, self.timeout = name, timeout
-        self.dead_letters = dead_letters or self._dead_letters(house, asynchronous)
+        self.dead_letters = self._dead_letters(house, asynchronous)
         log_group = logs.LogGroup(self, "Logs", retention=LOGS_KEPT, removal_policy=RemovalPolicy.DESTROY)
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.function = lambda_.Function(
@@ -95,9 +113,14 @@ class Function(Construct):
             tracing=lambda_.Tracing.ACTIVE,
             retry_attempts=asynchronous.retries if asynchronous else None,
             max_event_age=asynchronous.max_age if asynchronous else None,
-            on_failure=destinations.SqsDestination(self.dead_letters) if asynchronous and self.dead_letters else None,
+            on_failure=destinations.SqsDestination(self.dead_letters) if self.dead_letters else None,
+            vpc=network.vpc if network else None,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS) if network else None,
+            security_groups=[network.security_group] if network else None,
         )
         log_group.grant_write(role)
+        if network:  # EC2 knows no narrower resource: the interfaces do not exist yet
+            self.function.add_to_role_policy(iam.PolicyStatement(actions=list(INTERFACES), resources=["*"]))
         if house.key:
             self.may("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", on=[house.key.key_arn])
 

@@ -135,6 +135,11 @@ def api_base(port: int) -> str:
     return f"http://127.0.0.1:{port}/_aws/execute-api/{API_ID}/$default"
 
 
+def wecom_base(port: int) -> str:
+    """Return where the robots' server, which listens on `port`, answers as WeCom's API."""
+    return f"http://127.0.0.1:{port}/wecom"
+
+
 def context(port: int) -> dict[str, str]:
     """Return the context of the synthesis (`infra/choices.py`); the speech model is the one of the development lock."""
     chosen = {"local": "true", "allow_now": "true", "api_id": API_ID, "public_base_url": api_base(port)}
@@ -262,7 +267,7 @@ def bring_up(home: Home, at: Ports, running: ExitStack, team: Demo) -> Ministack
     """Do everything up to the written stack.json; what was started is stopped by `running`, last started first."""
     started_at = time.monotonic()
     print("1/4 生成模板……", flush=True)
-    synthesize(home, context(at.aws))
+    synthesize(home, context(at.aws) | {"wecom_api": wecom_base(at.robots)})
     print("2/4 启动本地环境……", flush=True)
     ministack = running.enter_context(Ministack(home.folder, port=at.aws))
     robots = running.enter_context(RobotServer(Robots(team.ROBOTS, inbox_file=home.inbox), port=at.robots))

@@ -1,9 +1,13 @@
-"""The chat robots on loopback: their webhooks, ``/inbox`` as JSON, ``/`` as a page, ``/_ctl`` to make them fail."""
+"""The chat robots on loopback: their webhooks, ``/inbox`` as JSON, ``/`` as a page, ``/_ctl`` to make them fail.
+
+Below ``/wecom/cgi-bin/`` also answers WeCom's API of contacts; ``POST /wecom/_contacts`` says whom it knows.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 from infra.chat_provider import PATHS
 from infra.inbox_page import render
 from infra.robots import Answer, Request, Robots
+from infra.wecom_api import CONTACTS_PATH
+from infra.wecom_api import PATHS as WECOM_PATHS
 
 BODY_BYTES = 64 * 1024
 
@@ -23,35 +29,39 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30
 
     def do_GET(self) -> None:
-        """Show the inbox as a page, as JSON, or how the robots fail."""
-        match urlsplit(self.path).path:
+        """Show the inbox as a page, as JSON, or how the robots fail; or answer as WeCom's API."""
+        address = urlsplit(self.path)
+        match address.path:
             case "/":
                 self._write(200, "text/html; charset=utf-8", render(self.server.robots.inbox()).encode())
             case "/inbox":
                 self._json(200, [asdict(message) for message in self.server.robots.inbox()])
             case "/_ctl":
                 self._json(200, asdict(self.server.robots.misbehaviour()))
+            case path if path in WECOM_PATHS:
+                self._answer(self.server.robots.ask(Request(path, _query(address.query), b"")))
             case _:
                 self._json(404, {"message": "not found"})
 
     def do_POST(self) -> None:
-        """Take a message, or an order to misbehave."""
+        """Take a message, an order to misbehave, or contacts for WeCom's API."""
         body = self._body()
         if body is None:
             self._json(413, {"message": "request too large, or without a length"})
             return
         address = urlsplit(self.path)
         if address.path == "/_ctl":
-            self._control(body)
+            self._obey(lambda: asdict(self.server.robots.control(json.loads(body))))
+        elif address.path == CONTACTS_PATH:
+            self._obey(lambda: {"contacts": self.server.robots.give_contacts(json.loads(body))})
         elif address.path in PATHS:
-            query = {name: values[0] for name, values in parse_qs(address.query).items()}
-            self._answer(self.server.robots.send(Request(address.path, query, body)))
+            self._answer(self.server.robots.send(Request(address.path, _query(address.query), body)))
         else:
             self._json(404, {"message": "not found"})
 
-    def _control(self, body: bytes) -> None:
+    def _obey(self, order: Callable[[], object]) -> None:
         try:
-            self._json(200, asdict(self.server.robots.control(json.loads(body))))
+            self._json(200, order())
         except ValueError as error:
             self._json(400, {"message": str(error)})
 
@@ -82,6 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Stay quiet: the inbox is the record."""
+
+
+def _query(text: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(text).items()}
 
 
 class RobotServer(ThreadingHTTPServer):

@@ -3,6 +3,7 @@
 They keep the real limits, because a dispatcher that only ever met a patient robot would learn on its first bad
 morning: 20 messages a minute (WeCom refuses the rest, DingTalk then says nothing for ten minutes), and all that
 `chat_provider` checks. On request they also fail the way networks fail: down, dropped, or kept with the answer lost.
+WeCom's API of contacts (`wecom_api`) stands behind the same network.
 Everything accepted is appended to an NDJSON file, so an inbox outlives a restart.
 """
 
@@ -13,12 +14,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from random import Random
 
 from infra import chat_provider
 from infra.chat_provider import PATHS, Message, RefusedError, Robot, check_signature, too_fast, unknown_robot
+from infra.wecom_api import WeComApi
 
 WINDOW_S = 60.0
 MESSAGES_PER_WINDOW = 20
@@ -28,12 +30,17 @@ SEED = 20260126
 
 @dataclass(frozen=True, slots=True)
 class Misbehaviour:
-    """How the robots fail on purpose; ``ambiguous`` and ``drop`` are probabilities from 0 to 1."""
+    """How the robots fail on purpose; ``ambiguous`` and ``drop`` are probabilities from 0 to 1.
+
+    Of WeCom's API: ``untrusted`` refuses our address, ``expire_token`` ended the tokens given out until it was asked.
+    """
 
     down: bool = False
     ambiguous: float = 0.0
     drop: float = 0.0
     muted: bool = False
+    untrusted: bool = False
+    expire_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class ControlError(ValueError):
 
 
 LOST = Answer(0)
-OK = Answer(200, {"errcode": 0, "errmsg": "ok"})
+TAKEN = {"errcode": 0, "errmsg": "ok"}
 
 
 class Robots:
@@ -71,6 +78,7 @@ class Robots:
     def __init__(
         self, robots: Iterable[Robot], *, now: Callable[[], float] = time.time, inbox_file: Path | None = None
     ) -> None:
+        self._wecom = WeComApi(now)
         self._robots = {(robot.bot, robot.key): robot for robot in robots}
         self._now = now
         self._file = inbox_file
@@ -99,22 +107,38 @@ class Robots:
             if isinstance(wish, dict) and "muted" in wish:
                 until = self._now() + DINGTALK_MUTE_S if wanted.muted else 0.0
                 self._muted_until = {robot.channel: until for robot in self._robots.values() if robot.bot == "dingtalk"}
+            if isinstance(wish, dict) and wish.get("expire_token"):
+                self._wecom.expire_tokens()
             return wanted
 
     def send(self, request: Request) -> Answer:
         """Take one message as the provider would."""
         with self._lock:
-            if self._misbehaviour.down:
-                return Answer(502, {"message": "Bad Gateway"})
-            if self._dice.random() < self._misbehaviour.drop:
-                return LOST
-            try:
-                self._accept(request)
-            except RefusedError as refusal:
-                return Answer(200, {"errcode": refusal.errcode, "errmsg": refusal.errmsg})
-            return LOST if self._dice.random() < self._misbehaviour.ambiguous else OK
+            return self._through_the_network(lambda: self._accept(request))
 
-    def _accept(self, request: Request) -> None:
+    def ask(self, request: Request) -> Answer:
+        """Answer a call of WeCom's API as WeCom would."""
+        with self._lock:
+            trusted = not self._misbehaviour.untrusted
+            return self._through_the_network(lambda: self._wecom.answer(request.path, request.query, trusted=trusted))
+
+    def give_contacts(self, contacts: object) -> int:
+        """Let WeCom know these contacts, and return how many it was given in all; raises ValueError."""
+        with self._lock:
+            return self._wecom.give(contacts)
+
+    def _through_the_network(self, answer: Callable[[], Mapping[str, object]]) -> Answer:
+        if self._misbehaviour.down:
+            return Answer(502, {"message": "Bad Gateway"})
+        if self._dice.random() < self._misbehaviour.drop:
+            return LOST
+        try:
+            said = answer()
+        except RefusedError as refusal:
+            return Answer(200, {"errcode": refusal.errcode, "errmsg": refusal.errmsg})
+        return LOST if self._dice.random() < self._misbehaviour.ambiguous else Answer(200, said)
+
+    def _accept(self, request: Request) -> Mapping[str, object]:
         bot, parameter = PATHS[request.path]
         robot = self._robots.get((bot, request.query.get(parameter, "")))
         if robot is None:
@@ -125,6 +149,7 @@ class Robots:
         message = chat_provider.read(robot, request.body, now)
         self._count(robot, now)
         self._keep(message)
+        return TAKEN
 
     def _count(self, robot: Robot, now: float) -> None:
         if now < self._muted_until.get(robot.channel, 0.0):
@@ -146,8 +171,9 @@ class Robots:
 
 
 def _misbehaviour(wish: object, current: Misbehaviour) -> Misbehaviour:
-    if not isinstance(wish, dict) or not set(wish) <= {"down", "ambiguous", "drop", "muted"}:
-        raise ControlError("expected an object with down, ambiguous, drop or muted")
+    known = {field.name for field in fields(Misbehaviour)}
+    if not isinstance(wish, dict) or not set(wish) <= known:
+        raise ControlError("expected an object with down, ambiguous, drop, muted, untrusted or expire_token")
     for name, value in wish.items():
         if not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ControlError(f"{name} must be a number from 0 to 1")
@@ -156,6 +182,8 @@ def _misbehaviour(wish: object, current: Misbehaviour) -> Misbehaviour:
         ambiguous=float(wish.get("ambiguous", current.ambiguous)),
         drop=float(wish.get("drop", current.drop)),
         muted=bool(wish.get("muted", current.muted)),
+        untrusted=bool(wish.get("untrusted", current.untrusted)),
+        expire_token=bool(wish.get("expire_token", current.expire_token)),
     )
 
 

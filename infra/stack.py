@@ -6,6 +6,10 @@
     browser ───> uploads bucket ──> queue ──> recording ──> transcripts
     schedule ──> daily ───┴──> reports bucket <── link <── the chat on a manager's phone
 
+    webhook ───> deliveries ──> replay ──> THE TABLE (queue of what it could not take; a schedule looks at the parked)
+    dispatch ─┬> fetches ─────> fetch ───> uploads bucket (queue of recordings that call systems offer by URL)
+              └> enrichments ─> enrich ──> THE TABLE (queue of contacts to ask WeCom about; `egress=nat`)
+
 Functions are named as text: `functions.sla.sweep.handler` is the file `functions/sla/sweep.py`. A number that a person
 may want to tune is a named argument here.
 """
@@ -18,7 +22,6 @@ from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import alarms, nag
@@ -27,8 +30,10 @@ from infra.api import Api
 from infra.buckets import Buckets
 from infra.bundle import Layers
 from infra.choices import Choices
-from infra.function import Asynchronous, Function, House, dead_letter_queue
+from infra.egress import Egress
+from infra.function import Asynchronous, Function, House, Network
 from infra.identity import Identity
+from infra.queue import WorkQueue
 from infra.schedule import Schedule
 from infra.secret import KeySecret
 from infra.table import Table
@@ -51,6 +56,7 @@ class Leadtrail(Stack):
         self.choices = Choices.from_node(self.node)
         self._keep()
         self._house = self._furnish()
+        self._queue()
         self._employ()
         self._connect()
         self._grant()
@@ -77,6 +83,7 @@ class Leadtrail(Stack):
         )
         self.api = Api(self, "Api", pinned_id=self.choices.api_id, rate=500, burst=1000)
         self.layers = Layers(self, "Layers", choices=self.choices)
+        self.egress = Egress(self, "Egress") if self.choices.egress == "nat" else None
 
     def _furnish(self) -> House:
         environment = {
@@ -94,6 +101,14 @@ class Leadtrail(Stack):
         if self.choices.allow_now:
             environment["ALLOW_NOW"] = "1"
         return House(self.choices, [self.layers.core, self.layers.thirdparty], environment, self.key)
+
+    def _queue(self) -> None:
+        """What waits for a function. How long it takes until a message is given up: the pause, times the tries."""
+        self.uploaded = self._work("uploaded", pause=Duration.minutes(30), tries=3)
+        self.deliveries = self._work("deliveries", pause=Duration.minutes(2), tries=200)  # the table is back in 6 h
+        self.fetches = self._work("fetches", pause=Duration.minutes(20), tries=6)
+        self.enrichments = self._work("enrichments", pause=Duration.minutes(5), tries=100)  # WeCom is, in 8 h
+        self.queues: Sequence[WorkQueue] = (self.uploaded, self.deliveries, self.fetches, self.enrichments)
 
     def _employ(self) -> None:
         """The functions. Memory buys CPU: 1024 MB answers a cold webhook well within what providers wait for."""
@@ -121,7 +136,27 @@ class Leadtrail(Stack):
             timeout=Duration.minutes(15),
             environment={"MODEL_PATH": self.layers.model_path},
             layers=[layer for layer in (self.layers.speech, self.layers.model) if layer],
-            dead_letters=dead_letter_queue(self, "RecordingDeadLetters", tls_only=not self.choices.local),
+        )
+        self.replay = self._function(
+            "replay",
+            "functions.ingest.replay.handler",
+            memory_mb=1024,
+            timeout=Duration.minutes(1),
+            asynchronous=Asynchronous(retries=0, max_age=Duration.minutes(5)),  # the next schedule does it
+        )
+        self.fetch = self._function(
+            "fetch",
+            "functions.ingest.fetch.handler",
+            memory_mb=1024,
+            timeout=Duration.minutes(5),  # a download may take 120 seconds, and then goes to S3
+        )
+        self.enrich = self._function(
+            "enrich",
+            "functions.ingest.enrich.handler",
+            memory_mb=512,
+            timeout=Duration.minutes(2),
+            environment={"WECOM_API": self.choices.wecom_api} if self.choices.wecom_api else None,
+            network=self.egress.network if self.egress else None,
         )
         self.daily = self._function(
             "daily",
@@ -136,6 +171,7 @@ class Leadtrail(Stack):
         self.rest = self._function("rest", "functions.api.rest.handler", memory_mb=1024, timeout=Duration.seconds(29))
         self.functions: Sequence[Function] = (
             self.webhook, self.sweep, self.dispatch, self.recording, self.daily, self.link, self.rest,
+            self.replay, self.fetch, self.enrich,
         )  # fmt: skip
 
     def _connect(self) -> None:
@@ -146,12 +182,21 @@ class Leadtrail(Stack):
         self.api.route([ANY], "/{proxy+}", to=self.rest, authorizer=self.identity.authorizer)
 
         self._schedule("EveryMinute", self.sweep, "rate(1 minute)", retries=0, max_age=Duration.minutes(1))
+        self._schedule("EveryFiveMinutes", self.replay, "rate(5 minutes)", retries=0, max_age=Duration.minutes(5))
         self._schedule("EveryMorning", self.daily, "cron(30 8 * * ? *)", retries=3, max_age=Duration.hours(1))
 
         self.sweep.calls(self.dispatch)
         self.rest.calls(self.daily)
         self._stream(self.dispatch, "OUTBOX#", batch=100, tries=5)
-        self._uploads_to(self.recording, prefix="uploads/", tries=3, at_once=5)
+
+        self.buckets.announce_uploads(self.uploaded.queue, prefix="uploads/")
+        self.deliveries.filled_by(self.webhook)
+        self.fetches.filled_by(self.dispatch)
+        self.enrichments.filled_by(self.dispatch)
+        self.uploaded.feeds(self.recording, batch=1, at_once=5)
+        self.deliveries.feeds(self.replay, batch=1, at_once=5)  # one request may hold a hundred leads
+        self.fetches.feeds(self.fetch, batch=1, at_once=5)
+        self.enrichments.feeds(self.enrich, batch=1, at_once=2)  # each keeps a token of its own
 
     def _grant(self) -> None:
         """Who may do what: each line is one need of one function."""
@@ -159,24 +204,33 @@ class Leadtrail(Stack):
 
         for function in self.functions:
             function.may(*READ, on=[table.table_arn])
-        for function in (self.webhook, self.sweep, self.dispatch, self.recording, self.daily, self.rest):
-            function.may(*COMMIT, on=[table.table_arn])
+        for function in self.functions:
+            if function is not self.link:
+                function.may(*COMMIT, on=[table.table_arn])
         for function in (self.sweep, self.daily, self.rest):
             function.may("dynamodb:Query", on=[f"{table.table_arn}/index/*"])
+        self.replay.may("dynamodb:Query", on=[f"{table.table_arn}/index/GSI1"])  # what is parked
         self.link.may("dynamodb:PutItem", "dynamodb:UpdateItem", on=[table.table_arn])  # that a report was opened
 
-        for function in (self.webhook, self.dispatch, self.daily, self.link, self.rest):
+        talks_to_providers = (self.webhook, self.replay, self.fetch, self.enrich)
+        for function in (*talks_to_providers, self.dispatch, self.daily, self.link, self.rest):
             function.may("secretsmanager:GetSecretValue", on=[self.key_secret.arn])
-        self.webhook.may("secretsmanager:GetSecretValue", on=[self._secret_arns("source/*")])
+        for function in talks_to_providers:
+            function.may("secretsmanager:GetSecretValue", on=[self._secret_arns("source/*")])
         self.dispatch.may("secretsmanager:GetSecretValue", on=[self._secret_arns("channel/*")])
 
-        self.webhook.may("s3:PutObject", on=[self.buckets.archive.arn_for_objects("*")])
+        for function in (self.webhook, self.replay):
+            function.may("s3:PutObject", on=[self.buckets.archive.arn_for_objects("*")])
+        self.replay.may("s3:GetObject", on=[self.buckets.archive.arn_for_objects("*")])
+        self.fetch.may("s3:GetObject", "s3:PutObject", on=[uploads.arn_for_objects("uploads/*")])
         self.recording.may("s3:GetObject", on=[uploads.arn_for_objects(f"{part}/*") for part in AUDIO_AND_TEXT])
         self.recording.may("s3:PutObject", on=[uploads.arn_for_objects("transcripts/*")])
         self.daily.may("s3:GetObject", "s3:PutObject", on=[reports.arn_for_objects("*")])
         # Without the right to list, S3 answers 403 instead of 404 for what is not there, and these have to tell.
-        for function, bucket in ((self.recording, uploads), (self.rest, uploads), (self.daily, reports)):
-            function.may("s3:ListBucket", on=[bucket.bucket_arn])
+        for function in (self.recording, self.fetch, self.rest):
+            function.may("s3:ListBucket", on=[uploads.bucket_arn])
+        self.daily.may("s3:ListBucket", on=[reports.bucket_arn])
+        self.replay.may("s3:ListBucket", on=[self.buckets.archive.bucket_arn])
         # A presigned address can do what its signer can: these are the rights of a link, an upload, a download.
         self.link.may("s3:GetObject", on=[reports.arn_for_objects("*")])
         self.rest.may("s3:PutObject", on=[uploads.arn_for_objects("uploads/*")])
@@ -188,11 +242,13 @@ class Leadtrail(Stack):
         alarm = Alarms(self, "Alarms", email=self.choices.alarm_email, tls_only=not self.choices.local)
         for function in self.functions:
             alarm.function(function, duration_share=0.8)
-        for name, queue in alarms.dead_letter_queues(self.functions):
+        for name, queue in alarms.dead_letter_queues(self.functions, self.queues):
             alarm.dead_letters(name, queue)
         alarm.sweep(silent_minutes=2, lag=Duration.minutes(10), outbox_age=Duration.minutes(15))
         alarm.daily(self.daily)
         alarm.robots()
+        alarm.deliveries(self.deliveries.queue, age=Duration.minutes(15))
+        alarm.enrichment()
         alarm.webhook(self.webhook, forged=20, ack=Duration.seconds(1))
         alarm.api(self.api.api, failed_share=0.01)
         alarm.table(self.table)
@@ -212,6 +268,8 @@ class Leadtrail(Stack):
         if self.identity.pool and self.identity.client:
             outputs["UserPoolId"] = self.identity.pool.user_pool_id
             outputs["UserPoolClientId"] = self.identity.client.user_pool_client_id
+        if self.egress:
+            outputs["EgressAddress"] = self.egress.address
         for name, value in outputs.items():
             CfnOutput(self, f"{name}Output", value=value).override_logical_id(name)
 
@@ -244,7 +302,7 @@ class Leadtrail(Stack):
         environment: dict[str, str] | None = None,
         layers: Sequence[lambda_.ILayerVersion] = (),
         asynchronous: Asynchronous | None = None,
-        dead_letters: sqs.Queue | None = None,
+        network: Network | None = None,
     ) -> Function:
         return Function(
             self,
@@ -256,8 +314,11 @@ class Leadtrail(Stack):
             environment=environment,
             layers=layers,
             asynchronous=asynchronous,
-            dead_letters=dead_letters,
+            network=network,
         )
+
+    def _work(self, name: str, *, pause: Duration, tries: int) -> WorkQueue:
+        return WorkQueue(self, name, pause=pause, tries=tries, tls_only=not self.choices.local)
 
     def _schedule(self, id: str, function: Function, expression: str, *, retries: int, max_age: Duration) -> None:
         zone = self.choices.company_zone
@@ -283,22 +344,6 @@ class Leadtrail(Stack):
             report_batch_item_failures=True,
             on_failure=sources.SqsDlq(function.dead_letters),
         )
-        function.function.add_event_source(source)
-
-    def _uploads_to(self, function: Function, *, prefix: str, tries: int, at_once: int) -> None:
-        """Hand each uploaded object to the function, one at a time, `at_once` in parallel."""
-        if function.dead_letters is None:
-            raise ValueError(f"{function.name} reads a queue and needs one for dead letters")
-        queue = sqs.Queue(
-            self,
-            "Uploaded",
-            visibility_timeout=Duration.minutes(2 * 15),  # twice the function's timeout: a slow one is not begun again
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=not self.choices.local,
-            dead_letter_queue=sqs.DeadLetterQueue(queue=function.dead_letters, max_receive_count=tries),
-        )
-        self.buckets.announce_uploads(queue, prefix=prefix)
-        source = sources.SqsEventSource(queue, batch_size=1, max_concurrency=at_once, report_batch_item_failures=True)
         function.function.add_event_source(source)
 
     def _secret_arns(self, pattern: str) -> str:

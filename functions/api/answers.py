@@ -50,6 +50,8 @@ class LeadAnswer(BaseModel):
     source: str
     sources: list[SourceAnswer]
     stage: str
+    status: str = Field(description="open、won、lost；已并入另一条线索的为 merged")
+    merged_into: str | None = Field(description="并入的线索编号")
     owner: str | None
     team: str
     received_at: Instant
@@ -216,6 +218,8 @@ def _lead(lead: Lead, person: Person | None, zone: ZoneInfo) -> dict[str, Any]:
         "source": lead.source,
         "sources": [SourceAnswer(source=entry.source, at=local(entry.at, zone)) for entry in lead.sources],
         "stage": lead.stage,
+        "status": lead.status,
+        "merged_into": lead.merged_into,
         "owner": lead.owner,
         "team": lead.team,
         "received_at": local(lead.received_at, zone),

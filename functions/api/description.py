@@ -27,6 +27,17 @@ IDEMPOTENCY_KEY = {
 Json = dict[str, Any]
 
 
+NO_TOKEN: Json = {
+    "description": "没有有效的登录凭证：由 API Gateway 的 JWT 授权器直接答复，不是 problem+json",
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}}
+        }
+    },
+}
+"""Its words are API Gateway's own: an HTTP API lets nobody change them (docs/decisions.md)."""
+
+
 class Problem(BaseModel):
     """A refusal (RFC 9457); the facts of a code stand beside these."""
 
@@ -119,6 +130,8 @@ def _responses(operation: Operation, references: Mapping[Any, Json]) -> Json:
     refused = {
         str(status): {"description": HTTPStatus(status).phrase, "content": refusal} for status in _statuses(operation)
     }
+    if "401" in refused:
+        refused["401"] = NO_TOKEN
     return {str(operation.status): good, **refused}
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
-from functions.ingest import sources
+from functions.ingest import samples, sources, taking, waiting
+from leadtrail.adapters.queues import OUTAGES
 from leadtrail.domain.company import Source
+from leadtrail.domain.delivery import Delivery
 from leadtrail.domain.errors import LeadtrailError, NotFoundError, UnauthenticatedError
 from leadtrail.runtime import http, wiring
 from leadtrail.runtime.telemetry import count, instrumented, logger
-from leadtrail.services import intake
-from leadtrail.services.ports import RawBody
+from leadtrail.services.intake import Outcome
 
-LARGE_BYTES = 64 * 1024  # a larger body goes to S3 before the receipt that names it
-KEPT_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp")
+AT_ONCE = 10  # messages of one request that are stored while its sender waits
+QUEUED = Outcome(None, "queued")
 
 
 @instrumented
@@ -41,19 +41,28 @@ def _take(source_id: str, event: dict[str, Any], attempt: str) -> http.Answer:
     secret = provider.verify(request, world.source_secrets(source.secret))
     if request.method == "GET":
         return provider.echo(request, secret)
-    [delivery] = provider.parse(request, secret)
-    outcome = intake.receive(
-        delivery,
-        _raw(request, world),
-        store=world.store,
-        config=world.config,
-        new_person=world.new_person,
-        attempt=attempt,
-        now=lambda: request.at,
-    )
-    logger.info("delivery taken", source=source.id, outcome=outcome.outcome, lead_id=outcome.lead_id)
-    count("WebhookAccepted", outcome=outcome.outcome)
-    return provider.acknowledge(outcome.lead_id, outcome.outcome)
+    with samples.kept_when_refused(request, world):
+        deliveries = provider.parse(request, secret)
+    outcomes = _stored(request, deliveries, world, attempt)
+    for outcome in outcomes:
+        logger.info("delivery taken", source=source.id, outcome=outcome.outcome, lead_id=outcome.lead_id)
+        count("WebhookAccepted", outcome=outcome.outcome)
+    return provider.acknowledge(outcomes[0].lead_id, outcomes[0].outcome)
+
+
+def _stored(
+    request: sources.Request, deliveries: tuple[Delivery, ...], world: wiring.World, attempt: str
+) -> list[Outcome]:
+    """Store the messages; what the table does not take now waits in a queue: many providers never try again."""
+    if len(deliveries) <= AT_ONCE:
+        try:
+            return taking.take(request, deliveries, world, attempt=attempt)
+        except OUTAGES as outage:
+            logger.exception("table did not take the delivery", source=request.source.id)
+            if not world.settings.deliveries_queue:
+                raise outage
+    waiting.put(request, world)
+    return [QUEUED]
 
 
 def _request(source: Source, event: dict[str, Any], world: wiring.World) -> sources.Request:
@@ -71,13 +80,3 @@ def _request(source: Source, event: dict[str, Any], world: wiring.World) -> sour
         token=event.get("pathParameters", {}).get("token", ""),
         ip=http_call.get("sourceIp", ""),
     )
-
-
-def _raw(request: sources.Request, world: wiring.World) -> RawBody:
-    digest = hashlib.sha256(request.body).hexdigest()
-    archived = None
-    if len(request.body) > LARGE_BYTES:
-        archived = f"raw/{request.source.id}/{digest}"
-        world.objects.put(world.settings.archive_bucket, archived, request.body, "application/octet-stream")
-    kept = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
-    return RawBody(request.body, kept, digest, archived)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = ("webhook", "sweep", "dispatch", "recording", "daily", "link", "rest")
+FUNCTIONS = ("webhook", "sweep", "dispatch", "recording", "daily", "link", "rest", "replay", "fetch", "enrich")
+QUEUES = ("uploaded", "deliveries", "fetches", "enrichments")
 
 Properties = dict[str, Any]
 
@@ -90,4 +91,5 @@ def referred(value: Any) -> str:
 def kind_of(alarm_name: str) -> str:
     """The kind of an alarm named `Leadtrail-<kind>[-<subject>]`: its runbook heading."""
     name = alarm_name.removeprefix("Leadtrail-")
-    return re.sub(r"^(errors|throttles|slow|dead-letters|robot-refused|table-throttles|table-errors)-\w+$", r"\1", name)
+    with_subject = "errors|throttles|slow|dead-letters|robot-refused|enrichment-refused|table-throttles|table-errors"
+    return re.sub(rf"^({with_subject})-[\w-]+$", r"\1", name)

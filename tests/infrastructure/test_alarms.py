@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.infrastructure.assembly import FUNCTIONS, ROOT, Assembly, kind_of
+from leadtrail.adapters import hubspot, wecom
+from tests.infrastructure.assembly import FUNCTIONS, QUEUES, ROOT, Assembly, Properties, kind_of, referred
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 
@@ -30,20 +31,45 @@ def test_every_alarm_goes_to_the_mail_topic_and_says_where_to_read(deployed: Ass
         assert alarm["AlarmDescription"] == f"docs/runbook.md#{kind_of(alarm['AlarmName'])}"
 
 
+def alarm(assembly: Assembly, name: str) -> Properties:
+    alarms = assembly.resources("AWS::CloudWatch::Alarm").values()
+    [found] = [one for one in alarms if one["AlarmName"] == f"Leadtrail-{name}"]
+    return found
+
+
 @pytest.mark.parametrize("kind", ["sweep-silent", "sweep-lag", "daily-silent"])
 def test_silence_is_failure(deployed: Assembly, kind: str) -> None:
-    [alarm] = [
-        one for one in deployed.resources("AWS::CloudWatch::Alarm").values() if one["AlarmName"] == f"Leadtrail-{kind}"
-    ]
+    watched = alarm(deployed, kind)
 
-    assert alarm["TreatMissingData"] == "breaching"
+    assert watched["TreatMissingData"] == "breaching"
+
+
+def test_a_delivery_that_waits_for_a_quarter_of_an_hour_rings_tried_or_not(deployed: Assembly) -> None:
+    age, waiting = alarm(deployed, "deliveries-age"), alarm(deployed, "deliveries-waiting")
+
+    queues = {referred(one["Dimensions"][0]["Value"]) for one in (age, waiting)}
+
+    assert [name.startswith("DeliveriesQueue") for name in queues] == [True]
+    assert (age["MetricName"], age["Threshold"]) == ("ApproximateAgeOfOldestMessage", 15 * 60)
+    assert (waiting["MetricName"], waiting["Statistic"]) == ("ApproximateNumberOfMessagesNotVisible", "Minimum")
+    assert (waiting["Threshold"], waiting["Period"] * waiting["EvaluationPeriods"]) == (0, 15 * 60)
+
+
+def test_every_reason_for_which_a_provider_refuses_us_rings(deployed: Assembly) -> None:
+    code = "".join(file.read_text() for file in (ROOT / "layers/core/python/leadtrail").rglob("*.py"))
+    said = set(re.findall(r'ProviderRefusedError\("([\w-]+)"\)', code))
+
+    reasons = said | set(wecom.REFUSED.values()) | set(hubspot.REFUSED.values())
+
+    heard = {name.partition("enrichment-refused-")[2] for name in names(deployed)} - {""}
+    assert heard == reasons
 
 
 def test_every_function_and_every_queue_of_dead_letters_is_watched(deployed: Assembly) -> None:
     found = set(names(deployed))
 
     wanted = {f"Leadtrail-{kind}-{name}" for kind in ("errors", "throttles", "slow") for name in FUNCTIONS}
-    letters = {f"Leadtrail-dead-letters-{name}" for name in ("sweep", "dispatch", "recording", "daily")}
+    letters = {f"Leadtrail-dead-letters-{name}" for name in ("sweep", "dispatch", "replay", "daily", *QUEUES)}
 
     assert wanted | letters <= found
 

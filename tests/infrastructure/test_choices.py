@@ -31,6 +31,9 @@ def test_a_flag_may_be_text_of_the_command_line_or_json(text: object, flag: bool
         {"jwt_issuer": "https://sign-in.example"},
         {"layers": "some"},
         {"local": "maybe"},
+        {"egress": "vpn"},
+        {"egress": "nat", "local": "true"},
+        {"wecom_api": "http://proxy.example"},
     ],
     ids=lambda wrong: next(iter(wrong)),
 )

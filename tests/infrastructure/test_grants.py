@@ -13,13 +13,16 @@ QUEUE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility
 SECRET = {"secretsmanager:GetSecretValue"}
 
 EXPECTED = {
-    "webhook": EVERY | READ | COMMIT | SECRET | {"s3:PutObject"},
+    "webhook": EVERY | READ | COMMIT | SECRET | {"s3:PutObject", "sqs:SendMessage"},
     "sweep": EVERY | READ | COMMIT | GIVE_UP | {"lambda:InvokeFunction"},
     "dispatch": EVERY | READ | COMMIT | GIVE_UP | STREAM | SECRET,
     "recording": EVERY | READ | COMMIT | QUEUE | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
     "daily": EVERY | READ | COMMIT | GIVE_UP | SECRET | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
     "link": EVERY | READ | SECRET | {"dynamodb:PutItem", "dynamodb:UpdateItem", "s3:GetObject"},
     "rest": EVERY | READ | COMMIT | SECRET | {"s3:GetObject", "s3:PutObject", "s3:ListBucket", "lambda:InvokeFunction"},
+    "replay": EVERY | READ | COMMIT | GIVE_UP | QUEUE | SECRET | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
+    "fetch": EVERY | READ | COMMIT | QUEUE | SECRET | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
+    "enrich": EVERY | READ | COMMIT | QUEUE | SECRET,
 }
 
 
@@ -55,6 +58,11 @@ def test_no_function_has_a_managed_policy(deployed: Assembly, name: str) -> None
     [
         ("webhook", "secretsmanager:GetSecretValue", [":secret:leadtrail/source/*"]),
         ("dispatch", "secretsmanager:GetSecretValue", [":secret:leadtrail/channel/*"]),
+        ("replay", "secretsmanager:GetSecretValue", [":secret:leadtrail/source/*"]),
+        ("fetch", "secretsmanager:GetSecretValue", [":secret:leadtrail/source/*"]),
+        ("enrich", "secretsmanager:GetSecretValue", [":secret:leadtrail/source/*"]),
+        ("fetch", "s3:PutObject", ["/uploads/*"]),
+        ("fetch", "s3:GetObject", ["/uploads/*"]),
         ("recording", "s3:GetObject", ["/transcripts/*", "/uploads/*"]),
         ("recording", "s3:PutObject", ["/transcripts/*"]),
         ("rest", "s3:PutObject", ["/uploads/*"]),
@@ -62,6 +70,9 @@ def test_no_function_has_a_managed_policy(deployed: Assembly, name: str) -> None
         ("sweep", "dynamodb:Query", ["/index/*"]),
         ("webhook", "dynamodb:Query", []),
         ("link", "dynamodb:Query", []),
+        ("replay", "dynamodb:Query", []),
+        ("webhook", "sqs:SendMessage", []),
+        ("dispatch", "sqs:SendMessage", []),
     ],
 )
 def test_a_grant_reaches_just_its_prefix(deployed: Assembly, name: str, action: str, places: list[str]) -> None:

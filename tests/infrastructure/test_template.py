@@ -138,10 +138,10 @@ def test_every_asynchronous_edge_ends_in_dead_letters(deployed: Assembly) -> Non
     on_queue = [one for one in mappings if referred(one["EventSourceArn"]) in queues]
     on_stream = [one for one in mappings if one not in on_queue]
 
-    assert sorted(referred(one["FunctionName"])[:5] for one in invoked) == ["Daily", "Dispa", "Sweep"]
+    assert sorted(referred(one["FunctionName"])[:5] for one in invoked) == ["Daily", "Dispa", "Repla", "Sweep"]
     assert all(one["DestinationConfig"]["OnFailure"] for one in [*invoked, *on_stream])
     assert all(one["Target"]["DeadLetterConfig"] for one in schedules)
-    assert [queues[referred(one["EventSourceArn"])]["RedrivePolicy"]["maxReceiveCount"] for one in on_queue] == [3]
+    assert all(queues[referred(one["EventSourceArn"])]["RedrivePolicy"]["deadLetterTargetArn"] for one in on_queue)
 
 
 def test_the_dispatcher_hears_only_of_new_outbox_rows(deployed: Assembly) -> None:
@@ -179,6 +179,16 @@ def test_the_sweep_is_called_every_minute_and_never_again_for_the_same_minute(de
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     assert retry == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
     assert (invoked["MaximumRetryAttempts"], invoked["MaximumEventAgeInSeconds"]) == (0, 60)
+
+
+def test_parked_deliveries_are_tried_again_every_five_minutes(deployed: Assembly) -> None:
+    schedule = deployed.resource("AWS::Scheduler::Schedule", "EveryFiveMinutes")
+
+    called = referred(schedule["Target"]["Arn"])
+
+    assert schedule["ScheduleExpression"] == "rate(5 minutes)"
+    assert called.startswith("ReplayFunction")
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
 
 
 def test_the_daily_report_starts_at_half_past_eight_in_the_company_zone(deployed: Assembly) -> None:
@@ -232,9 +242,11 @@ def test_the_local_mode_drops_only_what_a_stand_in_cannot_bear(deployed: Assembl
     assert api["Tags"] == {"ms-custom-id": "leadtrail"}
     assert (environment["ALLOW_NOW"], environment["PUBLIC_BASE_URL"]) == ("1", "http://127.0.0.1:1")
     assert local.function("recording")["Environment"]["Variables"]["MODEL_PATH"] == "/m"
+    assert local.function("enrich")["Environment"]["Variables"]["WECOM_API"] == "http://127.0.0.1:2/wecom"
     assert all(re.search("Policy", name) for name in missing), missing
     assert "SecureTransport" not in json.dumps(local.template)
     assert "ALLOW_NOW" not in json.dumps(deployed.template)
+    assert "WECOM_API" not in json.dumps(deployed.template)
 
 
 def test_a_company_may_bring_its_own_key_and_its_own_sign_in(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def test_every_operation_says_what_it_takes_and_what_it_answers() -> None:
             assert ("content" in answers[good[0]]) is (good != ["204"])
             assert ("requestBody" in operation) is (method in ("post", "put"))
             assert ("401" in answers) is (operation.get("security") != [])
-            assert all("application/problem+json" in answers[status]["content"] for status in answers if status > "3")
+            ours = [status for status in answers if status > "3" and status != "401"]  # 401 is the gateway's own
+            assert all("application/problem+json" in answers[status]["content"] for status in ours)
 
 
 def test_every_reference_of_the_document_leads_somewhere() -> None:

@@ -301,3 +301,22 @@ def test_a_clock_explains_its_due_time_and_lists_its_alerts(world: TestWorld, cl
     assert first["explain"] == ["01-26(周一) 11:00–12:00 计1小时", "01-26(周一) 13:30–14:30 计1小时"]
     assert [(alert["level"], alert["audience"], alert["sent_at"]) for alert in first["alerts"]] == [(1, "owner", None)]
     assert [item["rule"] for item in items] == ["first_response", "no_progress"]
+
+
+@pytest.mark.parametrize(
+    ("field", "name"), [("stage", "谈恋爱"), ("team", "beiji"), ("owner", "rep-nobody")], ids=["stage", "team", "owner"]
+)
+def test_a_name_that_nobody_configured_is_refused_and_named(world: TestWorld, field: str, name: str) -> None:
+    arrive(world, name="王小明")
+
+    refused = ask("GET", "/leads", user="chenzong", query={field: name})
+
+    assert (refused.status, refused.body["field"]) == (422, field)
+
+
+def test_a_stage_that_no_lead_is_in_is_an_empty_list(world: TestWorld) -> None:
+    arrive(world, name="王小明")
+
+    asked = ask("GET", "/leads", user="chenzong", query={"stage": "方案确认"})
+
+    assert (asked.status, asked.body["items"]) == (200, [])

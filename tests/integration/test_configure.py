@@ -27,6 +27,7 @@ def test_the_example_company_is_written_once(world: TestWorld) -> None:
 
 
 WRONG = {
+    "pipeline.sales.stages": ('"已成交", "已流失"', '"已成交", "已成交"'),
     "rep.rep-lin.role": ('role = "rep"', 'role = "king"'),
     "rep.rep-lin.team": ('team = "north"          #', 'team = "south"          #'),
     "channel.managers.bot": ('bot = "dingtalk"', 'bot = "pigeon"'),

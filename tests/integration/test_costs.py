@@ -14,6 +14,7 @@ from functions.sla import sweep
 from leadtrail.adapters.table import SHARDS, ClockItem, lead_key, shard_of
 from leadtrail.domain.ids import new_id
 from leadtrail.domain.instant import to_text
+from leadtrail.services import lateness
 from tests.integration.conftest import TestWorld, TimeTravel
 from tests.integration.webhooks import Context, call_completed, lead_created
 
@@ -159,3 +160,26 @@ def test_no_operation_of_the_day_scans(world: TestWorld, clock: TimeTravel, bill
 
     assert calls["TransactWriteItems"] >= 4
     assert calls["Scan"] == 0
+
+
+@pytest.mark.parametrize("answered", [2, 12])
+def test_a_report_of_a_past_day_costs_what_was_late_and_not_what_the_team_has(
+    world: TestWorld, clock: TimeTravel, bill: Bill, answered: int
+) -> None:
+    began = clock.at
+    for number in range(answered):
+        take(world, f"m{number}", phone=f"1380013{number:04d}")
+        called = call_completed(clock(), phone=f"1380013{number:04d}", talk_s=60, message_id=f"c{number}")
+        webhook.handler(called, Context())
+    take(world, "late", phone="13900139000")
+    clock.at = began + timedelta(days=1)
+    sweep.handler({}, Context())
+    clock.at = began + timedelta(days=9)
+
+    with bill.of() as calls:
+        late = lateness.late_leads(
+            "huadong", as_of=began + timedelta(days=1), store=world.store, config=world.config, now=clock.at
+        )
+
+    assert [item.lead.source for item in late] == ["standard"] * len(late)
+    assert calls["Query"] == 1 + len(late)

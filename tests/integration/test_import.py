@@ -139,7 +139,7 @@ def test_a_long_case_takes_several_transactions_of_at_most_ninety_items(
     monkeypatch.setattr(TableStore, "write", write)
     bring_in(log, world)
 
-    assert len(sizes) == 3  # the job, and two pieces of the case
+    assert len(sizes) == 4  # the job, the stages, and two pieces of the case
     assert max(sizes) <= 90
     assert verified(world)[0] == 0
 

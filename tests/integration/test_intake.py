@@ -268,7 +268,7 @@ def test_many_leads_at_once_do_not_wait_for_one_turn(
     write = world.store.write
 
     def somebody_was_first(rows: Sequence[Write]) -> None:
-        if any(isinstance(row.item, RotationItem) for row in rows):
+        if any(isinstance(row, Write) and isinstance(row.item, RotationItem) for row in rows):
             raise ConflictError
         write(rows)
 

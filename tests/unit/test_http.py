@@ -117,6 +117,27 @@ def test_a_hostile_body_is_malformed(raw: bytes) -> None:
     assert refused.value.status == 400
 
 
+FINE_IN_AN_ARRAY = ("nothing", "a list", "a text")
+
+
+@pytest.mark.parametrize("raw", [raw for name, raw in HOSTILE.items() if name not in FINE_IN_AN_ARRAY])
+def test_a_hostile_array_is_as_malformed_as_a_hostile_object(raw: bytes) -> None:
+    with pytest.raises(MalformedBodyError):
+        http.json_array(b"[" + raw + b"]")
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b'"a"', b"1", b"null", b"[1,]", b"[][]"])
+def test_what_is_no_array_is_malformed(raw: bytes) -> None:
+    with pytest.raises(MalformedBodyError):
+        http.json_array(raw)
+
+
+@thrifty
+@given(st.lists(documents, max_size=4))
+def test_any_array_is_read_as_it_was_written(document: list[Any]) -> None:
+    assert http.json_array(json.dumps(document).encode()) == document
+
+
 @pytest.mark.parametrize(
     "raw",
     [

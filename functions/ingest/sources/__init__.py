@@ -16,7 +16,10 @@ from leadtrail.domain.delivery import Delivery
 from leadtrail.domain.errors import NotFoundError
 from leadtrail.runtime.http import Answer
 
-PROVIDERS = ("standard", "typeform", "wecom")
+PROVIDERS = (
+    *("standard", "typeform", "wecom", "jinshuju", "wjx", "jiandaoyun", "tally", "hubspot"),
+    *("tencent_ccc", "aliyun", "tinet", "twilio", "generic_cdr"),
+)
 Secret = Mapping[str, str]
 
 

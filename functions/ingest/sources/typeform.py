@@ -1,7 +1,7 @@
 """Typeform: `form_response` webhooks, signed over the raw body; the receipt refuses replays.
 
 Which answer is the name, the telephone number or the address is configuration (`fields`: role ->
-the question's ref); without it the type of the question tells.
+the question's ref); without it the type of the question tells, then its title.
 """
 
 from __future__ import annotations
@@ -9,18 +9,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from functions.ingest.sources import Request, Secret, fields
+from functions.ingest.sources import Request, Sample, Secret, fields, roles
 from functions.ingest.sources.person import person
 from functions.ingest.sources.signature import fitting
 from functions.ingest.sources.standard import acknowledge, echo
+from leadtrail.domain import instant
+from leadtrail.domain.company import Source
 from leadtrail.domain.delivery import Delivery
 from leadtrail.domain.errors import InvalidInputError
 from leadtrail.runtime.http import json_object
 
-__all__ = ["acknowledge", "echo", "parse", "verify"]
+__all__ = ["acknowledge", "echo", "parse", "sample", "verify"]
 
 ROLE_OF_TYPE = {"phone_number": "phone", "email": "email"}
 
@@ -43,10 +47,8 @@ def parse(request: Request, secret: Secret) -> tuple[Delivery, ...]:
     response = fields.mapping(body, "form_response", "form_response", required=True)
     token = fields.text(response, "token", "form_response.token", required=True)
     form_id = fields.text(response, "form_id", "form_response.form_id")
-    known, others = _answers(response, request.source.fields)
-    contact, identities, unreachable = person(
-        name=known.get("name", ""), phone=known.get("phone", ""), email=known.get("email", "")
-    )
+    known, others = roles.told_apart(_answers(response), request.source.fields)
+    contact, identities, unreachable = person(**known)
     hidden = fields.mapping(response, "hidden", "form_response.hidden")
     delivery = Delivery(
         source=request.source.id,
@@ -63,30 +65,23 @@ def parse(request: Request, secret: Secret) -> tuple[Delivery, ...]:
     return (delivery,)
 
 
-def _answers(response: Mapping[str, Any], refs: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the answers that have a role, and the others by their question."""
+def _answers(response: Mapping[str, Any]) -> list[roles.Answer]:
     answers = response.get("answers") or []
     if not isinstance(answers, list):
         raise InvalidInputError("form_response.answers", "需要一个列表")
-    role_of_ref = {ref: role for role, ref in refs.items()}
     titles = _titles(response)
-    known: dict[str, str] = {}
-    others: dict[str, str] = {}
-    for index, item in enumerate(answers):
-        path = f"form_response.answers[{index}]"
-        if not isinstance(item, Mapping):
-            raise InvalidInputError(path, "需要一个对象")
-        question = fields.mapping(item, "field", f"{path}.field")
-        kind = fields.text(item, "type", f"{path}.type", required=True)
-        ref = fields.text(question, "ref", f"{path}.field.ref") or fields.text(question, "id", f"{path}.field.id")
-        said = fields.spoken(item.get(kind, ""))
-        role = role_of_ref.get(ref) or ROLE_OF_TYPE.get(kind)
-        if role and role not in known:
-            known[role] = said
-        else:
-            title = titles.get(ref) or ref or f"answer {index + 1}"
-            others[f"{title} ({index + 1})" if title in others else title] = said
-    return known, others
+    return [_answer(item, index, titles) for index, item in enumerate(answers)]
+
+
+def _answer(item: object, index: int, titles: Mapping[str, str]) -> roles.Answer:
+    path = f"form_response.answers[{index}]"
+    if not isinstance(item, Mapping):
+        raise InvalidInputError(path, "需要一个对象")
+    question = fields.mapping(item, "field", f"{path}.field")
+    kind = fields.text(item, "type", f"{path}.type", required=True)
+    ref = fields.text(question, "ref", f"{path}.field.ref") or fields.text(question, "id", f"{path}.field.id")
+    title = titles.get(ref) or ref or f"answer {index + 1}"
+    return roles.Answer(ref, title, fields.spoken(item.get(kind, "")), ROLE_OF_TYPE.get(kind, ""))
 
 
 def _titles(response: Mapping[str, Any]) -> dict[str, str]:
@@ -100,3 +95,16 @@ def _titles(response: Mapping[str, Any]) -> dict[str, str]:
         for question in questions
         if isinstance(question, Mapping) and question.get("title")
     }
+
+
+def sample(source: Source, secret: Secret, at: datetime, url: str) -> Sample:
+    """Return one response, signed."""
+    del url
+    answers = [
+        {"type": "text", "text": said, "field": {"ref": source.fields.get(role, role)}}
+        for role, said in roles.SAMPLE.items()
+    ]
+    response = {"form_id": "test", "token": f"test-{at:%Y%m%dT%H%M%S%f}", "submitted_at": instant.to_text(at)}
+    event = {"event_type": "form_response", "form_response": {**response, "answers": answers}}
+    body = json.dumps(event, ensure_ascii=False).encode()
+    return Sample(body, {"typeform-signature": _signature(secret["secret"], body)})

@@ -11,19 +11,27 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from functions.ingest.sources import Request, Secret
+from functions.ingest.sources import Request, Sample, Secret, roles
 from functions.ingest.sources.signature import fitting, within_window
 from functions.ingest.sources.xml import flat_xml
-from leadtrail.domain.delivery import Delivery
+from leadtrail.domain.company import Source
+from leadtrail.domain.delivery import Delivery, Enrichment
 from leadtrail.domain.errors import BodyTooLargeError, MalformedBodyError, NotFoundError, UnauthenticatedError
 from leadtrail.domain.identity import Identity
 from leadtrail.runtime.http import Answer, text_answer
 
 LIMIT_BYTES = 64 * 1024
 ADDED = ("add_external_contact", "add_half_external_contact")
+CHANGES = {
+    "edit_external_contact": "edited",
+    "del_external_contact": "deleted",  # the rep removed the customer
+    "del_follow_user": "removed_by_customer",
+    "transfer_fail": "transfer_failed",
+}
 BLOCK = 32
 
 
@@ -84,21 +92,30 @@ def echo(request: Request, secret: Secret) -> Answer:
 def parse(request: Request, secret: Secret) -> tuple[Delivery, ...]:
     """Read a contact event; an event that makes no lead yet is parked, so that it can be replayed."""
     message = flat_xml(_decrypt(_cipher_text(request), secret))
-    change, contact_id = message.get("ChangeType", ""), message.get("ExternalUserID", "")
-    created = message.get("CreateTime", "")
-    is_added = message.get("Event") == "change_external_contact" and change in ADDED
+    contact_id, userid = message.get("ExternalUserID", ""), message.get("UserID") or None
+    is_contact = message.get("Event") == "change_external_contact"
+    is_added = is_contact and message.get("ChangeType", "") in ADDED
+    change = _change(message) if is_contact else None
     delivery = Delivery(
         source=request.source.id,
         key=_delivery_key(message, request.body),
-        kind="lead",
-        occurred_at=_created_at(created),
+        kind="contact" if change else "lead",
+        occurred_at=_created_at(message.get("CreateTime", "")),
         signed=True,
         identities=(Identity("external_userid", contact_id),) if contact_id else (),
         source_ref=message.get("State") or None,
-        owner_hint=message.get("UserID") or None,
-        parked=_reason(message, is_added, contact_id),
+        owner_hint=userid,
+        change=change,
+        enrichment=Enrichment("wecom", contact_id, userid) if contact_id and (is_added or change == "edited") else None,
+        parked=_reason(message, is_added or change is not None, contact_id),
     )
     return (delivery,)
+
+
+def _change(message: Mapping[str, str]) -> str | None:
+    """Return what happened to a contact that we know; a deletion whose source says so is a handing over."""
+    change = CHANGES.get(message.get("ChangeType", ""))
+    return "transferred" if change and message.get("Source") == "DELETE_BY_TRANSFER" else change
 
 
 def _created_at(seconds: str) -> datetime | None:
@@ -111,8 +128,8 @@ def _delivery_key(message: Mapping[str, str], body: bytes) -> str:
     return "+".join(parts) if any(parts[1:]) else hashlib.sha256(body).hexdigest()
 
 
-def _reason(message: Mapping[str, str], is_added: bool, contact_id: str) -> str | None:
-    if not is_added:
+def _reason(message: Mapping[str, str], is_understood: bool, contact_id: str) -> str | None:
+    if not is_understood:
         what = message.get("ChangeType") or message.get("Event") or message.get("MsgType") or "未知"
         return f"暂不处理的企业微信事件：{what[:40]}"
     return None if contact_id else "事件中没有外部联系人"
@@ -121,3 +138,39 @@ def _reason(message: Mapping[str, str], is_added: bool, contact_id: str) -> str 
 def acknowledge(lead_id: str | None, outcome: str) -> Answer:
     """Answer with the word that WeCom waits for."""
     return text_answer(200, "success")
+
+
+def sample(source: Source, secret: Secret, at: datetime, url: str) -> Sample:
+    """Return the event of a contact that was added, encrypted and signed; it carries neither name nor number."""
+    del source, url
+    timestamp = str(int(at.timestamp()))
+    event = {
+        "ToUserName": secret["corp_id"],
+        "FromUserName": "sys",
+        "CreateTime": timestamp,
+        "MsgType": "event",
+        "Event": "change_external_contact",
+        "ChangeType": ADDED[0],
+        "UserID": "test",
+        "ExternalUserID": f"wmTEST{at:%Y%m%dT%H%M%S%f}",
+        "State": roles.SAMPLE["name"],
+    }
+    cipher_text = _encrypt(_xml(event), secret)
+    signature = _signature(secret["token"], [timestamp, "test", cipher_text])
+    query = {"msg_signature": signature, "timestamp": timestamp, "nonce": "test"}
+    return Sample(_xml({"ToUserName": secret["corp_id"], "Encrypt": cipher_text}), query=query)
+
+
+def _xml(texts: Mapping[str, str]) -> bytes:
+    inner = "".join(f"<{tag}><![CDATA[{text}]]></{tag}>" for tag, text in texts.items())
+    return f"<xml>{inner}</xml>".encode()
+
+
+def _encrypt(message: bytes, secret: Secret) -> str:
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415 - only WeCom pays for it
+
+    key = base64.b64decode(secret["encoding_aes_key"] + "=", validate=True)
+    plain = os.urandom(16) + len(message).to_bytes(4, "big") + message + secret["corp_id"].encode()
+    padding = BLOCK - len(plain) % BLOCK
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(key[:16])).encryptor()
+    return base64.b64encode(encryptor.update(plain + bytes([padding]) * padding) + encryptor.finalize()).decode()

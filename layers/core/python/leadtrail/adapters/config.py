@@ -11,13 +11,14 @@ from leadtrail.adapters.rows import Write
 from leadtrail.adapters.store import TableStore
 from leadtrail.adapters.table import ConfigItem, Raw
 from leadtrail.domain import policy as policies
-from leadtrail.domain.company import Channel, Company, Rep, Source, Team
+from leadtrail.domain.company import Channel, Company, Source, read_rep, read_team
 from leadtrail.domain.instant import from_text, to_text
+from leadtrail.domain.lead import NEW_STAGE
 from leadtrail.domain.policy import Policy
 from leadtrail.domain.worktime import WorkCalendar
 
 MEMORY = timedelta(seconds=60)
-KINDS = ("team", "rep", "source", "channel", "policy")
+KINDS = ("team", "rep", "source", "channel", "policy", "pipeline")
 
 
 class TableConfiguration:
@@ -106,22 +107,28 @@ def _company(items: Iterable[Raw], zone: str) -> Company:
         kind, name = row.SK.split("#", 1)
         things.setdefault(kind, {})[name] = row
     about = things["company"]["company"].body if "company" in things["company"] else {}
+    zone = about.get("zone", zone)
     return Company(
         stamp=stamp,
         name=about.get("name", ""),
-        zone=about.get("zone", zone),
-        teams={name: Team(name, row.body["name"]) for name, row in things["team"].items()},
-        reps={name: Rep(id=name, **row.body) for name, row in things["rep"].items()},
+        zone=zone,
+        teams={name: read_team(name, row.body) for name, row in things["team"].items()},
+        reps={name: read_rep(name, row.body, zone=zone) for name, row in things["rep"].items()},
         sources={name: _source(name, row.body) for name, row in things["source"].items()},
         channels={name: _channel(name, row.body) for name, row in things["channel"].items()},
         policies={name: _policy(name, row) for name, row in things["policy"].items()},
+        stages=_stages(row.body for _, row in sorted(things["pipeline"].items())),
         extra={name: value for name, value in about.items() if name not in ("name", "zone")},
     )
 
 
 def _source(name: str, body: dict[str, Any]) -> Source:
-    lists = {key: tuple(body[key]) for key in ("allow_ips", "recording_hosts") if key in body}
+    lists: dict[str, Any] = {key: tuple(body[key]) for key in ("allow_ips", "recording_hosts") if key in body}
     return Source(id=name, **{**body, **lists})
+
+
+def _stages(pipelines: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((NEW_STAGE, *(stage for body in pipelines for stage in body["stages"]))))
 
 
 def _channel(name: str, body: dict[str, Any]) -> Channel:

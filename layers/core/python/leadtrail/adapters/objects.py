@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -57,6 +58,11 @@ class Objects:
     def download(self, bucket: str, key: str, path: str) -> None:
         """Stream an object into a file."""
         self._client.download_file(bucket, key, path)
+
+    def upload(self, bucket: str, key: str, path: str, content_type: str) -> None:
+        """Stream a file into an object."""
+        with Path(path).open("rb") as file:
+            self._client.put_object(Bucket=bucket, Key=key, Body=file, ContentType=content_type)
 
     def presigned_get(self, bucket: str, key: str, *, seconds: int, disposition: str | None = None) -> str:
         """Return a URL that opens the object for ``seconds``; made at the click: it dies with the role's session."""

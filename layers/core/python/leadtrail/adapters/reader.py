@@ -21,12 +21,14 @@ from leadtrail.adapters.table import (
     RotationItem,
     RowItem,
     lead_key,
+    load_key,
     person_key,
     raw_key,
     receipt_key,
 )
 from leadtrail.adapters.values import (
     alert_from_item,
+    body_from_item,
     event_from_item,
     identity_from_item,
     person_from_item,
@@ -47,6 +49,7 @@ from leadtrail.services.ports import (
     IntakeView,
     Listed,
     Person,
+    RawBody,
     Receipt,
     Recording,
     Rotation,
@@ -131,13 +134,32 @@ class TableReader:
 
     # -- the patterns ----------------------------------------------------------------------------
 
-    def intake_view(self, *, receipt: tuple[str, str], identities: Sequence[Identity], team: str) -> IntakeView:
-        """Read a delivery's receipt, identities, the team's turn and the configuration's stamp in one batch."""
+    def fingerprint(self, text: str) -> str:
+        """Return a keyed hash of a text: it tells whether another one is the same, and nothing else."""
+        return hmac.new(self._key(), f"text:{text}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+    def waiting(self, *, since: datetime, until: datetime) -> Iterator[tuple[str, str]]:
+        """Yield source and key of the parked deliveries that wait for another message, received in that time."""
+        span = (to_text(since), f"{to_text(until)}~")
+        for item in self.items("PARKED", index="GSI1", between=span):
+            _, source, key = item["GSI1SK"]["S"].split("#")
+            yield source, key
+
+    def kept_body(self, source: str, key: str) -> RawBody | None:
+        """Return a delivery's body as it was kept, without the bytes of an archived one; None once it is gone."""
+        item = self.get(receipt_key(source, key, "BODY"))
+        return body_from_item(item) if item else None
+
+    def intake_view(
+        self, *, receipt: tuple[str, str], identities: Sequence[Identity], team: str, loads: Sequence[str] = ()
+    ) -> IntakeView:
+        """Read a delivery's receipt, identities, the rotation's turn, the stamp and the reps' loads in one batch."""
         by_key = {(key["PK"], key["SK"]): identity for identity in identities for key in [self.identity_key(identity)]}
         receipt_at = receipt_key(*receipt)
         turn_at = {"PK": f"TEAM#{team}", "SK": "ROTATION"}
         stamp_at = {"PK": "CONFIG", "SK": "STAMP"}
-        keys = [receipt_at, turn_at, stamp_at, *({"PK": pk, "SK": sk} for pk, sk in by_key)]
+        loads_at = {rep: load_key(rep) for rep in loads}
+        keys = [receipt_at, turn_at, stamp_at, *loads_at.values(), *({"PK": pk, "SK": sk} for pk, sk in by_key)]
         found = self.batch(keys)
         rows = {by_key[key]: identity_from_item(item) for key, item in found.items() if key in by_key}
         turn = found.get((turn_at["PK"], turn_at["SK"]))
@@ -147,6 +169,7 @@ class TableReader:
             identities=rows,
             rotation=Rotation(team, int(RotationItem.from_raw_data(turn).turn) if turn else 0),
             stamp=int(ConfigItem.from_raw_data(stamp).version) if stamp else 0,
+            loads={rep: open_leads(found.get((key["PK"], key["SK"]))) for rep, key in loads_at.items()},
         )
 
     def receipt(self, source: str, key: str) -> Receipt | None:
@@ -203,6 +226,11 @@ class TableReader:
         options = {"index": index, "newest_first": newest_first, "limit": size, **bound}
         for item in self.items(f"{prefix}#{name}", **options):
             yield Listed(item[f"{index}SK"]["S"], self._lead(item))
+
+    def breached_beyond(self, team: str, at: datetime) -> Iterator[str]:
+        """Yield the ids of a team's leads with a breach that lasted beyond ``at``; one may come twice."""
+        for item in self.items(f"BREACHED#{team}", index="GSI4", above=to_text(at)):
+            yield item["PK"]["S"].removeprefix("LEAD#")
 
     def readable(self, events: Iterable[Event], person: Person | None) -> tuple[Event, ...]:
         """Return events with their texts in clear; a text that the key does not open stays closed."""
@@ -300,5 +328,12 @@ class TableReader:
             reason=row.reason,
             body_sha256=row.body_sha256,
             answer=row.answer,
+            derived=row.derived,
+            waits=row.GSI1PK is not None,
             expires_at=expires_at,
         )
+
+
+def open_leads(item: Raw | None) -> int:
+    """Return the count that an item of a rep's load holds; 0 without one."""
+    return int(item["open"]["N"]) if item else 0

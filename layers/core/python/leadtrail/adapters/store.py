@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -17,15 +17,18 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from leadtrail.adapters import rows as rows_of
-from leadtrail.adapters.reader import TableReader
-from leadtrail.adapters.rows import Write
+from leadtrail.adapters.reader import TableReader, open_leads
+from leadtrail.adapters.rows import Row
+from leadtrail.adapters.table import RowItem, load_key, person_key
+from leadtrail.adapters.values import identity_from_item
 from leadtrail.domain import lead as leads_of
 from leadtrail.domain import trail
 from leadtrail.domain.errors import BusyError, StaleLeadError
-from leadtrail.domain.instant import cut
+from leadtrail.domain.identity import Identity
+from leadtrail.domain.instant import cut, to_text
 from leadtrail.domain.lead import Lead, NeedsTrailError
 from leadtrail.domain.trail import GENESIS, Event
-from leadtrail.services.ports import Change, Committed, ConflictError, Person
+from leadtrail.services.ports import Change, Committed, ConflictError, IdentityRow, MergeRecord, Person
 
 T = TypeVar("T")
 TRIES = 8
@@ -68,17 +71,89 @@ class TableStore(TableReader):
             ConflictError: a condition failed or another transaction was under way; decide again.
             BusyError: the table cannot take it now.
         """
-        events = self._sealed(change)
-        lead = self._folded(change, events) if events else change.lead
-        self.write([*self._rows(change, lead, events)])
-        return Committed(lead, events, tuple(change.alerts))
+        [done] = self.commit_together([change])
+        return done
 
-    def write(self, rows: Sequence[Write]) -> None:
+    def commit_together(self, changes: Sequence[Change]) -> tuple[Committed, ...]:
+        """Write decisions on several leads in one transaction, each conditional on its own version.
+
+        At most 100 items in all, and none of them twice: a person's contact stands in one of the changes.
+
+        Raises:
+            ConflictError, BusyError: as `commit`; then none of the decisions was written.
+        """
+        done = [self._decided(change) for change in changes]
+        rows = [row for change, made in zip(changes, done, strict=True) for row in self._rows(change, made)]
+        changed = [(change.lead, made.lead) for change, made in zip(changes, done, strict=True) if made.events]
+        self.write([*rows, *rows_of.loads((before, after) for before, after in changed if after)])
+        return tuple(done)
+
+    def write(self, rows: Sequence[Row]) -> None:
         """Write up to 100 rows in one transaction; raises as `commit` does."""
         try:
             self._client.transact_write_items(TransactItems=[row.request(self._table) for row in rows])
         except ClientError as error:
             raise _translated(error) from error
+
+    def loads(self, rep_ids: Iterable[str]) -> dict[str, int]:
+        """Return how many open leads each rep has, of up to 100 reps in one batch."""
+        at = {rep: load_key(rep) for rep in rep_ids}
+        found = self.batch(at.values())
+        items = {rep: found.get((key["PK"], key["SK"])) for rep, key in at.items()}
+        return {rep: open_leads(item) for rep, item in items.items()}
+
+    def identities(self, identities: Sequence[Identity]) -> dict[Identity, IdentityRow]:
+        """Return whom each of up to 100 identities belongs to, in one batch."""
+        keys = {identity: f"{identity.kind}#{self.hash_identity(identity)}" for identity in identities}
+        rows = self.identity_rows(keys.values())
+        return {identity: rows[key] for identity, key in keys.items() if key in rows}
+
+    def identities_of(self, person_id: str) -> dict[str, IdentityRow]:
+        """Return a person's identities by kind and keyed hash; a call's session is none. Two reads."""
+        listed = self.get(person_key(person_id, rows_of.IDENTITIES))
+        rows = self.identity_rows(listed["keys"]["SS"] if listed else ())
+        return {key: row for key, row in rows.items() if row.person_id == person_id}
+
+    def identity_rows(self, keys: Iterable[str]) -> dict[str, IdentityRow]:
+        """Return whom identities belong to now, by kind and keyed hash, a hundred to a batch."""
+        wanted = sorted(keys)
+        rows: dict[str, IdentityRow] = {}
+        for start in range(0, len(wanted), 100):
+            found = self.batch(rows_of.identity_key(key) for key in wanted[start : start + 100])
+            rows |= {pk.removeprefix("IDENTITY#"): identity_from_item(item) for (pk, _), item in found.items()}
+        return rows
+
+    def merge_record(self, winner_id: str, loser_id: str) -> MergeRecord | None:
+        """Return what a merge moved, unless it was undone."""
+        item = self.get(rows_of.merge_key(winner_id, loser_id))
+        if item is None:
+            return None
+        doc = RowItem.from_raw_data(item).doc
+        moved = tuple((key, lead_id) for key, lead_id in doc["identities"])
+        return MergeRecord(winner_id, loser_id, moved, tuple(doc["added"]))
+
+    def _decided(self, change: Change) -> Committed:
+        events = self._sealed(change)
+        lead = self._folded(change, events) if events else change.lead
+        return Committed(lead, events, tuple(change.alerts))
+
+    def keep_sample(
+        self, source: str, reason: str, outline: Mapping[str, Any], *, at: datetime, expires_at: datetime
+    ) -> None:
+        """Keep the outline of a refused delivery, unless this hour has one of its source and reason."""
+        row = RowItem(
+            PK=f"REJECTED#{source}",
+            SK=f"{at:%Y-%m-%dT%H}#{reason}",
+            doc={**outline, "at": to_text(at)},
+            expires_at=int(expires_at.timestamp()),
+        )
+        try:
+            self._client.put_item(
+                TableName=self._table, Item=row.serialize(), ConditionExpression="attribute_not_exists(PK)"
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
 
     def _sealed(self, change: Change) -> tuple[Event, ...]:
         before = change.lead
@@ -102,13 +177,19 @@ class TableStore(TableReader):
                 raise ConflictError from None
             return leads_of.fold((*known, *events))
 
-    def _rows(self, change: Change, lead: Lead | None, events: Sequence[Event]) -> Iterator[Write]:
-        if lead is not None and events:
+    def _rows(self, change: Change, made: Committed) -> Iterator[Row]:
+        lead = made.lead
+        if lead is not None and made.events:
             yield rows_of.lead(change.lead, lead)
-            yield from (rows_of.event(event, change.person) for event in events)
+            yield from (rows_of.event(event, change.person) for event in made.events)
             yield from rows_of.clocks(change.lead, lead)
         if change.person:
             yield from self._person_rows(change, change.person)
+        yield from self._identity_rows(change)
+        if change.merge:
+            yield rows_of.merge(change.merge)
+        if change.unmerge:
+            yield rows_of.unmerge(change.unmerge)
         if change.receipt:
             yield from rows_of.receipt(change.receipt, change.raw)
         if change.rotation:
@@ -118,15 +199,29 @@ class TableStore(TableReader):
         if change.recording:
             yield from rows_of.recording(change.recording)
 
-    def _person_rows(self, change: Change, person: Person) -> Iterator[Write]:
-        if change.new_person or change.contact:
-            yield rows_of.person(replace(person, contact=change.contact or person.contact), new=change.new_person)
+    def _person_rows(self, change: Change, person: Person) -> Iterator[Row]:
+        if change.new_person:
+            yield rows_of.person(replace(person, contact=change.contact or person.contact))
+        elif change.contact:
+            yield rows_of.contact(person, change.contact)
         if change.lead is None and change.happenings:
             yield rows_of.lead_of_person(person.person_id, change.lead_id)
         for identity in change.claims:
             yield rows_of.claim(self.identity_key(identity), person.person_id, change.lead_id)
         for identity, before in change.moves:
             yield rows_of.move(self.identity_key(identity), before, change.lead_id)
+
+    def _identity_rows(self, change: Change) -> Iterator[Row]:
+        yield from (rows_of.repoint(repoint) for repoint in change.repoints)
+        yield from (rows_of.release(self.identity_key(identity), row) for identity, row in change.releases)
+        joining: dict[str, set[str]] = {}
+        if change.person:
+            claimed = {f"{identity.kind}#{self.hash_identity(identity)}" for identity in change.claims}
+            joining[change.person.person_id] = claimed
+        for repoint in change.repoints:
+            joining.setdefault(repoint.after.person_id, set()).add(repoint.key)
+        for person_id, keys in joining.items():
+            yield from rows_of.identities(person_id, keys)
 
 
 def _translated(error: ClientError) -> Exception:

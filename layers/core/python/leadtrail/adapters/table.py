@@ -3,6 +3,10 @@
 | pattern | how | keys |
 |---|---|---|
 | a delivery's surroundings | BatchGetItem | RECEIPT#<source>#<hash>, IDENTITY#<kind>#<hmac>, TEAM#<team>, CONFIG |
+| a delivery's body, 30 days | GetItem | RECEIPT#<source>#<hash> / BODY |
+| parked deliveries that wait for another | Query GSI1 (sparse) | PARKED / <received_at>#<source>#<hash> |
+| deliveries of a source (console only) | Scan | RECEIPT#<source>#<hash> / RECEIPT |
+| samples of refused deliveries, 7 days | Query | REJECTED#<source> / <hour>#<reason> |
 | a lead | GetItem | LEAD#<lead> / LEAD |
 | what a person's command needs | BatchGetItem | RECEIPT#people#<hash>, LEAD#<lead> / LEAD, CONFIG / STAMP |
 | a page of leads with names | BatchGetItem | LEAD#<lead> / LEAD, PERSON#<person> / CONTACT |
@@ -13,6 +17,9 @@
 | an import's pinned policy | GetItem | JOB#import#<hash of file and mapping> / JOB |
 | alerts, recordings of a lead | Query | LEAD#<lead> / ALERT#<rule>#<episode>#<level>, RECORDING#<recording> |
 | a recording by id | GetItem | RECORDING#<recording> / RECORDING -> its lead, state and progress |
+| a person's identities | GetItem, then BatchGetItem | PERSON#<person> / IDENTITIES -> IDENTITY#<kind>#<hmac> |
+| how many open leads reps have | BatchGetItem | REP#<rep> / LOAD |
+| what a merge moved | GetItem | LEAD#<winner> / MERGE#<loser> |
 | a person's leads | Query | PERSON#<person> / LEAD#<lead> |
 | who wakes by now | Query GSI1 | WAKE#<shard> / <wakes_at>#<lead>#<rule>#<episode> |
 | channels with work | Query GSI1 | OUTBOX / <channel>#<send_at>#<ulid> |
@@ -21,6 +28,7 @@
 | leads of an owner, newest first | Query GSI2 | OWNER#<rep> / <lead> |
 | leads of a team, newest first | Query GSI3 | TEAM#<team> / <lead> |
 | late leads of a team, worst first | Query GSI4 (sparse) | RISK#<team> / <9 - severity>#<breached_at>#<lead> |
+| a team's breaches that lasted beyond then | Query GSI4 (sparse) | BREACHED#<team> / <ended or 9999>#<lead>#<clock> |
 | the configuration | Query | CONFIG / <kind>#<id>; CONFIG / STAMP counts its changes |
 | a version of a configured thing | GetItem | CONFIG#<kind>#<id> / V#<n> |
 | a report | GetItem | REPORT#<report> / REPORT |
@@ -91,12 +99,14 @@ class EventItem(Item):
 
 
 class ClockItem(Item):
-    """A clock's place in the wake index; what it is stands in the projection."""
+    """A clock's place in the wake index, and of a breached one in its team's history; what it is stands in the lead."""
 
     state = UnicodeAttribute()
     due_at = UnicodeAttribute()
     GSI1PK = UnicodeAttribute(null=True)
     GSI1SK = UnicodeAttribute(null=True)
+    GSI4PK = UnicodeAttribute(null=True)
+    GSI4SK = UnicodeAttribute(null=True)
 
 
 class PersonItem(Item):
@@ -133,12 +143,16 @@ class ReceiptItem(Item):
     reason = UnicodeAttribute(null=True)
     body_sha256 = UnicodeAttribute(null=True)
     answer: JSONAttribute = JSONAttribute(null=True)
+    derived = UnicodeAttribute(null=True)
+    GSI1PK = UnicodeAttribute(null=True)
+    GSI1SK = UnicodeAttribute(null=True)
 
 
 class BodyItem(Item):
     """Raw bytes (zlib) and headers of a delivery, 30 days; ``archived`` is the S3 key of a large one."""
 
     headers: JSONAttribute = JSONAttribute()
+    query: JSONAttribute = JSONAttribute(null=True)
     sha256 = UnicodeAttribute()
     body = BinaryAttribute(null=True, legacy_encoding=False)
     archived = UnicodeAttribute(null=True)
@@ -229,6 +243,11 @@ def receipt_key(source: str, key: str, sort: str = "RECEIPT") -> Key:
     return {"PK": f"RECEIPT#{source}#{key}", "SK": sort}
 
 
+def load_key(rep_id: str) -> Key:
+    """Return the key of the count of a rep's open leads."""
+    return {"PK": f"REP#{rep_id}", "SK": "LOAD"}
+
+
 def event_sort(seq: int) -> str:
     """Return the sort key of the event with this number."""
     return f"EVENT#{seq:08d}"
@@ -242,6 +261,17 @@ def shard_of(lead_id: str) -> str:
 def wake_sort(at: datetime, lead_id: str, clock_key: str) -> str:
     """Return the sort key of a clock in the wake index."""
     return f"{to_text(at)}#{lead_id}#{clock_key}"
+
+
+def breach_end(met_at: datetime | None, cancelled_by: datetime | None) -> str:
+    """Return until when a breach lasted, as it sorts: one that lasts sorts behind every instant."""
+    ended = met_at or cancelled_by
+    return to_text(ended) if ended else "9999"
+
+
+def parked_sort(received_at: datetime, source: str, key: str) -> str:
+    """Return the place of a parked delivery among those that wait."""
+    return f"{to_text(received_at)}#{source}#{key}"
 
 
 def outbox_sort(channel: str, send_at: datetime, row_id: str) -> str:

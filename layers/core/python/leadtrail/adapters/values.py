@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from leadtrail.adapters import cipher
-from leadtrail.adapters.table import AlertItem, EventItem, IdentityItem, PersonItem, Raw, RecordingItem
+from leadtrail.adapters.table import AlertItem, BodyItem, EventItem, IdentityItem, PersonItem, Raw, RecordingItem
 from leadtrail.domain.delivery import Contact
 from leadtrail.domain.instant import from_text
 from leadtrail.domain.trail import Event
-from leadtrail.services.ports import Alert, IdentityRow, Person, Recording
+from leadtrail.services.ports import Alert, IdentityRow, Person, RawBody, Recording
 
 UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -107,4 +108,16 @@ def recording_from_item(item: Raw) -> Recording:
         sha256=row.sha256,
         transcript_key=row.transcript_key,
         progress=int(row.progress) if row.progress is not None else None,
+    )
+
+
+def body_from_item(item: Raw) -> RawBody:
+    """Read a delivery's body as it was kept; of an archived one the bytes lie in S3."""
+    row = BodyItem.from_raw_data(item)
+    return RawBody(
+        body=zlib.decompress(row.body) if row.body else b"",
+        headers=row.headers,
+        sha256=row.sha256,
+        archived=row.archived,
+        query=row.query or {},
     )

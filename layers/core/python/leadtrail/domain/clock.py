@@ -241,7 +241,7 @@ def answered(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Ha
     """Return `clock.met` for each of ``clocks`` that has no earlier answer, and the corrected ones.
 
     A clock is corrected when it had been recorded as breached, and the answer came in time after all. An answer that
-    comes late, and before any sweep did, brings the breach and the levels that had passed by then onto the trail.
+    comes late, and before any sweep did, brings the breach onto the trail, and no level: nobody was told of one.
     """
     happenings: list[Happening] = []
     corrected = []
@@ -264,8 +264,9 @@ def _answers(clock: Clock, at: datetime) -> bool:
 
 
 def _missed(clock: Clock, at: datetime) -> tuple[Happening, ...]:
-    """Return what a sweep just before ``at`` would have recorded of a clock that is late by then."""
-    return wake(clock, at)[0] if at > clock.due_at else ()
+    """Return the breach of a clock that is late by ``at``, and that no sweep has looked at yet."""
+    is_unseen = clock.state == "running" and at > clock.due_at
+    return (_happening("clock.breached", clock, clock.due_at),) if is_unseen else ()
 
 
 def cancel(clocks: Iterable[Clock], at: datetime, why: str) -> tuple[Happening, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from leadtrail.domain.identity import Identity
 
 PARSER = 1  # the version of the parsers; a replay with a newer one derives the delivery again
+CONTACTS = 20  # numbers and addresses that one person's item keeps: whoever fills in a form cannot fill it up
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,14 @@ class Contact:
     phones: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
 
+    def with_(self, said: Contact) -> Contact:
+        """Return this contact with what is new in another: its own name stays, numbers and addresses are added."""
+        return Contact(
+            name=self.name or said.name,
+            phones=tuple(dict.fromkeys((*self.phones, *said.phones)))[:CONTACTS],
+            emails=tuple(dict.fromkeys((*self.emails, *said.emails)))[:CONTACTS],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -73,9 +83,10 @@ class Delivery:
     fields: Mapping[str, str] = field(default_factory=dict)
     source_ref: str | None = None
     owner_hint: str | None = None  # the WeCom UserID that added the contact
+    owner: str | None = None  # a rep's id that whoever enters the lead names
     call: CallRecord | None = None
     recordings: tuple[RecordingOffer, ...] = ()
-    change: str | None = None  # of a contact: edited, deleted, or transferred
+    change: str | None = None  # of a contact: edited, deleted, removed_by_customer, transferred or transfer_failed
     enrichment: Enrichment | None = None
     parked: str | None = None
 
@@ -83,3 +94,7 @@ class Delivery:
     def receipt(self) -> str:
         """The receipt's key: a hash, since some providers' keys name the person."""
         return hashlib.sha256(f"{self.source}\n{self.key}".encode()).hexdigest()[:40]
+
+    def canonical(self) -> str:
+        """Return all that was read as one text: equal for equal readings, whatever the order of fields."""
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, default=str)

@@ -3,6 +3,9 @@
 Events fold by (occurred_at, rank of kind, seq), so that a late truth takes its place among what was
 known before; `evolve` folds only what is new, and asks for the whole trail when something is older
 than the newest event that the projection has seen.
+
+A merge that was split again is folded as though it had never been: what it brought (`lead.merged`, and the
+answers that name it) is left out, and what came later stays.
 """
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ from leadtrail.domain.clock import Clock
 from leadtrail.domain.instant import from_text, to_text
 from leadtrail.domain.trail import GENESIS, Event, Facts
 
-FOLD = 2  # the version of this fold; a projection of another version is folded again when it is read
-OPEN, WON, LOST = "open", "won", "lost"
+FOLD = 3  # the version of this fold; a projection of another version is folded again when it is read
+OPEN, WON, LOST, MERGED = "open", "won", "lost", "merged"
 NEW_STAGE = "新线索"
 UNANSWERED = "超时未响应"
 SENT_BACK = "反复退回同一阶段"
@@ -58,6 +61,7 @@ class Lead:
     first_touch_at: datetime | None = None
     first_touch_reported: bool = False  # a person typed it in; no machine saw it
     last_touch_at: datetime | None = None
+    merged_into: str | None = None
     origin: str = "live"
     seq: int = 0
     head: str = GENESIS
@@ -66,8 +70,13 @@ class Lead:
 
     @property
     def is_open(self) -> bool:
-        """True until the lead is won or lost."""
+        """True until the lead is won, lost, or merged into another."""
         return self.status == OPEN
+
+    @property
+    def newest_at(self) -> datetime | None:
+        """When the newest event folded so far happened, aware UTC."""
+        return from_text(self.newest.split("|")[1]) if self.newest else None
 
     @property
     def late_clocks(self) -> tuple[Clock, ...]:
@@ -109,10 +118,12 @@ def fold(events: Iterable[Event]) -> Lead:
     Raises:
         ValueError: the trail has no `lead.received`.
     """
+    known = tuple(events)
+    undone = {event.facts["merge"] for event in known if event.kind == "lead.split"}
     lead: Lead | None = None
     last: Event | None = None
-    for event in sorted(events, key=order):
-        lead = _apply(lead, event)
+    for event in sorted(known, key=order):
+        lead = _seen(lead, event) if lead and _is_of(undone, event) else _apply(lead, event)
         last = event if last is None or event.seq > last.seq else last
     if lead is None or last is None:
         raise ValueError("a trail begins with lead.received")
@@ -123,16 +134,27 @@ def evolve(lead: Lead | None, events: Sequence[Event]) -> Lead:
     """Fold new events (by seq) into the projection.
 
     Raises:
-        NeedsTrailError: one of them is older than the newest event folded so far.
+        NeedsTrailError: one of them is older than the newest event folded so far, or undoes a merge.
     """
     last = events[-1]
     for event in sorted(events, key=order):
-        if lead is not None and order(event) < lead.newest:
+        if lead is not None and (order(event) < lead.newest or event.kind == "lead.split"):
             raise NeedsTrailError
         lead = _apply(lead, event)
     if lead is None:
         raise ValueError("no event, no lead")
     return replace(lead, seq=last.seq, head=last.seal)
+
+
+def _is_of(merges: set[int], event: Event) -> bool:
+    """Tell whether an event is one of these merges (by seq), or an answer that came with one."""
+    if event.kind in ("lead.merged", "lead.merged_into"):
+        return event.seq in merges
+    return event.kind == "clock.met" and event.facts.get("merge") in merges
+
+
+def _seen(lead: Lead, event: Event) -> Lead:
+    return replace(lead, newest=max(lead.newest, order(event)))
 
 
 def _apply(lead: Lead | None, event: Event) -> Lead:
@@ -149,7 +171,7 @@ def _apply(lead: Lead | None, event: Event) -> Lead:
         lead = _touched(lead, facts)
     else:
         lead = _changed(lead, event.kind, at, facts)
-    return replace(lead, newest=max(lead.newest, order(event)))
+    return _seen(lead, event)
 
 
 def _received(event: Event) -> Lead:
@@ -179,14 +201,29 @@ def _touched(lead: Lead, facts: Facts) -> Lead:
     if not facts["effective"]:
         return lead
     at = from_text(facts["effective_at"])
-    is_first = lead.first_touch_at is None or at < lead.first_touch_at
+    return _with_touches(lead, 1, at, at, is_reported=bool(facts["self_reported"]))
+
+
+def _with_touches(lead: Lead, touches: int, first: datetime, last: datetime, *, is_reported: bool) -> Lead:
+    is_first = lead.first_touch_at is None or first < lead.first_touch_at
     return replace(
         lead,
-        touches=lead.touches + 1,
-        first_touch_at=at if is_first else lead.first_touch_at,
-        first_touch_reported=bool(facts["self_reported"]) if is_first else lead.first_touch_reported,
-        last_touch_at=max(at, lead.last_touch_at or at),
+        touches=lead.touches + touches,
+        first_touch_at=first if is_first else lead.first_touch_at,
+        first_touch_reported=is_reported if is_first else lead.first_touch_reported,
+        last_touch_at=max(last, lead.last_touch_at or last),
     )
+
+
+def _absorbed(lead: Lead, absorbed: Facts) -> Lead:
+    """Fold in what the other lead had been when it was merged into this one."""
+    sources = tuple(SourceEntry(source, from_text(at)) for source, at in absorbed["sources"])
+    lead = replace(lead, sources=(*lead.sources, *sources))
+    if not absorbed["touches"]:
+        return lead
+    first, last = from_text(absorbed["first_touch_at"]), from_text(absorbed["last_touch_at"])
+    is_reported = bool(absorbed["first_touch_reported"])
+    return _with_touches(lead, int(absorbed["touches"]), first, last, is_reported=is_reported)
 
 
 def _changed(lead: Lead, kind: str, at: datetime, facts: Facts) -> Lead:
@@ -200,6 +237,10 @@ def _changed(lead: Lead, kind: str, at: datetime, facts: Facts) -> Lead:
         return replace(lead, status=facts["outcome"], stage=facts.get("stage", lead.stage), stage_at=at)
     if kind == "lead.reopened":
         return replace(lead, status=OPEN, stage=facts.get("stage", lead.stage), stage_at=at)
+    if kind == "lead.merged":
+        return _absorbed(lead, facts["absorbed"])
+    if kind == "lead.merged_into":
+        return replace(lead, status=MERGED, merged_into=facts["other"])
     return lead
 
 

@@ -76,6 +76,17 @@ def alert(words: AlertWords) -> str:
     return cut("\n".join(lines), LIMIT_BYTES - len(tail.encode())) + tail
 
 
+def unassigned(*, alert_id: str, name: str, phone: str, source: str, link: str) -> str:
+    """Return the word to a manager that nobody could get a new lead."""
+    lines = [
+        '### <font color="warning">新线索无人可分配</font>',
+        f"**{harmless(name)}** {phone}",
+        f"> 来源：{harmless(source)}",
+        "> 组内没有可接单的销售（请假、已满或未启用），首响时限照常计时，请尽快指派",
+    ]
+    return "\n".join(lines) + f"\n\n[查看线索]({link}) 提醒编号 {alert_id[-6:]}"
+
+
 def report(*, team: str, day: str, tags: Sequence[tuple[str, int]], link: str) -> str:
     """Return the push of a daily report as markdown."""
     counts = "\n".join(f"> {tag}：**{number}**" for tag, number in tags)

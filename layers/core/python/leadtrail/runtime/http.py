@@ -57,6 +57,25 @@ def json_object(raw: bytes) -> dict[str, Any]:
         MalformedBodyError: not UTF-8, not JSON, not an object; nested over 32 deep; NaN, duplicate
             keys, NUL, a lone surrogate or a number of more than 30 digits.
     """
+    value = _document(raw)
+    if not isinstance(value, dict):
+        raise MalformedBodyError("需要一个 JSON 对象")
+    return value
+
+
+def json_array(raw: bytes) -> list[Any]:
+    """Read a JSON array that the table can hold, as strictly as an object.
+
+    Raises:
+        MalformedBodyError: no array, or as for ``json_object``.
+    """
+    value = _document(raw)
+    if not isinstance(value, list):
+        raise MalformedBodyError("需要一个 JSON 数组")
+    return value
+
+
+def _document(raw: bytes) -> object:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -64,13 +83,11 @@ def json_object(raw: bytes) -> dict[str, Any]:
     if _depth(text) > DEPTH:
         raise MalformedBodyError(f"嵌套超过{DEPTH}层")
     try:
-        value = json.loads(
+        value: object = json.loads(
             text, parse_constant=_refuse, parse_int=_integer, parse_float=_decimal, object_pairs_hook=_object
         )
     except (ValueError, RecursionError) as error:
         raise MalformedBodyError("不是有效的 JSON") from error
-    if not isinstance(value, dict):
-        raise MalformedBodyError("需要一个 JSON 对象")
     _check_text(value)
     return value
 

@@ -6,6 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+WECOM_API = "https://qyapi.weixin.qq.com"
+HUBSPOT_API = "https://api.hubapi.com"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -21,7 +24,12 @@ class Settings:
     public_base_url: str = ""
     dispatch_function: str = ""
     daily_function: str = ""
+    deliveries_queue: str = ""
+    fetches_queue: str = ""
+    enrichments_queue: str = ""
     model_path: str = ""
+    wecom_api: str = WECOM_API
+    hubspot_api: str = HUBSPOT_API
     allow_now: bool = False
 
 
@@ -42,6 +50,11 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         public_base_url=environment.get("PUBLIC_BASE_URL", "").rstrip("/"),
         dispatch_function=environment.get("DISPATCH_FUNCTION", ""),
         daily_function=environment.get("DAILY_FUNCTION", ""),
+        deliveries_queue=environment.get("DELIVERIES_QUEUE", ""),
+        fetches_queue=environment.get("FETCHES_QUEUE", ""),
+        enrichments_queue=environment.get("ENRICHMENTS_QUEUE", ""),
         model_path=environment.get("MODEL_PATH", ""),
+        wecom_api=environment.get("WECOM_API", WECOM_API).rstrip("/"),
+        hubspot_api=environment.get("HUBSPOT_API", HUBSPOT_API).rstrip("/"),
         allow_now=environment.get("ALLOW_NOW") == "1",
     )

@@ -17,12 +17,15 @@ from leadtrail.services.ports import Person
 
 if TYPE_CHECKING:
     from leadtrail.adapters.config import TableConfiguration
+    from leadtrail.adapters.hubspot import HubSpot
     from leadtrail.adapters.objects import Objects
     from leadtrail.adapters.outbox import TableOutbox
+    from leadtrail.adapters.queues import Queues
     from leadtrail.adapters.reports import TableReports
     from leadtrail.adapters.robots import Robots
     from leadtrail.adapters.secrets import Secrets
     from leadtrail.adapters.store import TableStore
+    from leadtrail.adapters.wecom import WeCom
 
 
 class World:
@@ -82,6 +85,32 @@ class World:
         from leadtrail.adapters.robots import Robots  # noqa: PLC0415 - only dispatch sends
 
         return Robots(self.secrets.valid, self.now)
+
+    @cached_property
+    def wecom(self) -> WeCom:
+        """WeCom's API of external contacts; its tokens are remembered as long as the container lives."""
+        from leadtrail.adapters.wecom import WeCom  # noqa: PLC0415 - only enrichment asks
+
+        return WeCom(self.settings.wecom_api, self.secrets.valid, self.now)
+
+    @cached_property
+    def hubspot(self) -> HubSpot:
+        """HubSpot's API of contacts."""
+        from leadtrail.adapters.hubspot import HubSpot  # noqa: PLC0415 - only enrichment asks
+
+        return HubSpot(self.settings.hubspot_api, self.secrets.valid)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """SQS: what waits for a worker."""
+        from leadtrail.adapters.queues import Queues  # noqa: PLC0415 - only where something waits
+
+        urls = {
+            "deliveries": self.settings.deliveries_queue,
+            "@fetch": self.settings.fetches_queue,
+            "@enrich": self.settings.enrichments_queue,
+        }
+        return Queues(lambda: client("sqs"), urls)
 
     @cached_property
     def functions(self) -> Any:

@@ -6,36 +6,34 @@ a repetition. What makes a repetition harmless is the receipt in the same transa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
 
-from leadtrail.domain import lifecycle, touch
-from leadtrail.domain.company import Company, Rep, Source
+from leadtrail.domain.company import Company
 from leadtrail.domain.delivery import Contact, Delivery
 from leadtrail.domain.errors import BusyError, StaleLeadError
-from leadtrail.domain.identity import Identity
-from leadtrail.domain.ids import new_id
-from leadtrail.domain.lead import BACKDATED, Lead
-from leadtrail.domain.lifecycle import Timing
-from leadtrail.domain.trail import Happening
+from leadtrail.domain.lead import Lead
+from leadtrail.services import arrival as arrivals
+from leadtrail.services import assigning, correcting
+from leadtrail.services.arrival import CREATED, DUPLICATE, MERGED, PARKED, Arrival
 from leadtrail.services.ports import (
     Change,
     Configuration,
-    IdentityRow,
+    ConflictError,
     IntakeView,
     Now,
     Person,
     RawBody,
-    Receipt,
     Store,
 )
 
-CREATED, MERGED, DUPLICATE, PARKED = "created", "merged", "duplicate", "parked"
-CONTACTS = 20  # numbers and addresses that one person's item keeps: whoever fills in a form cannot fill it up
+__all__ = ["CREATED", "DUPLICATE", "MERGED", "PARKED", "Outcome", "receive"]
 PATIENCE = 3  # tries to take the rotation's turn
 NO_LEAD_FOR_CALL = "呼出的号码没有对应的线索"
+NO_LEAD_FOR_RECORDING = "通话录音早于它的话单，或话单没有留下线索"
+NO_LEAD_FOR_CONTACT = "这位联系人没有对应的线索"
+_WAITING = {"recording": NO_LEAD_FOR_RECORDING, "contact": NO_LEAD_FOR_CONTACT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,79 +44,57 @@ class Outcome:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Intake:
-    """One attempt at one delivery: what was said, what was read, and who works here."""
-
-    delivery: Delivery
-    raw: RawBody
-    view: IntakeView
-    company: Company
-    source: Source
-    attempt: str
-    received_at: datetime
-    crowded: bool  # others keep taking the rotation's turn before us
-    timing: Callable[[str], Timing]
-    new_person: Callable[[Contact], Person]
-
-    def receipt(self, outcome: str, lead_id: str | None, reason: str | None = None) -> Receipt:
-        """Return the proof that this attempt took effect."""
-        return Receipt(
-            source=self.delivery.source,
-            key=self.delivery.receipt,
-            outcome=outcome,
-            lead_id=lead_id,
-            attempt=self.attempt,
-            received_at=self.received_at,
-            reason=reason,
-            body_sha256=self.raw.sha256,
-        )
-
-    @property
-    def actor(self) -> str:
-        """The source, or the rep whom a call system names."""
-        call = self.delivery.call
-        rep = self.company.rep_of_agent(call.agent) if call else None
-        return f"rep:{rep.id}" if rep else f"source:{self.delivery.source}"
-
-
 def receive(
     delivery: Delivery,
-    raw: RawBody,
+    raw: RawBody | None,
     *,
     store: Store,
     config: Configuration,
     new_person: Callable[[Contact], Person],
     attempt: str,
     now: Now,
+    again: bool = False,
 ) -> Outcome:
     """Store a verified delivery with everything that follows from it, or nothing.
+
+    ``again`` when a delivery that we have is derived once more: a parked one is decided anew, and of any other the
+    differences become corrections. ``raw`` is None then: the body is kept already.
 
     Raises:
         BusyError: the table cannot take it now, or others were first eight times running.
     """
     received_at = now()
     tries = count(1)
+    derived = store.fingerprint(delivery.canonical())
 
     def once() -> Outcome:
         crowded = next(tries) > PATIENCE
-        source = config.company().sources[delivery.source]
-        view = store.intake_view(
-            receipt=(delivery.source, delivery.receipt), identities=delivery.identities, team=source.team
-        )
-        if view.receipt is not None:
+        view = _view(delivery, config.company(), store)
+        receipt = view.receipt
+        if receipt is not None and receipt.attempt == attempt:
             # Our own answer may have been lost on the way: then this is the first time, not a repetition.
-            known = view.receipt.outcome if view.receipt.attempt == attempt else DUPLICATE
-            return Outcome(view.receipt.lead_id, known)
+            return Outcome(receipt.lead_id, receipt.outcome)
+        if receipt is not None and not again:
+            return Outcome(receipt.lead_id, DUPLICATE)
         company = config.company(view.stamp)
-        source = company.sources[delivery.source]
-
-        def timing(team: str) -> Timing:
-            policy = company.policy_for(source=source.id, team=team)
-            return Timing(policy, config.calendar(policy))
-
-        intake = _Intake(delivery, raw, view, company, source, attempt, received_at, crowded, timing, new_person)
-        return _decide(intake, store)
+        if _rotation(delivery, company) != view.rotation.team:  # the rules have just been changed
+            raise ConflictError("the team's assignment")
+        arrived = Arrival(
+            delivery=delivery,
+            raw=raw,
+            view=view,
+            company=company,
+            source=company.sources[delivery.source],
+            attempt=attempt,
+            received_at=received_at,
+            derived=derived,
+            crowded=crowded,
+            calendar=config.calendar,
+            new_person=new_person,
+        )
+        if receipt is not None and receipt.outcome != PARKED:
+            return _correct(arrived, store)
+        return _decide(arrived, store)
 
     try:
         return store.settled(once)
@@ -126,21 +102,63 @@ def receive(
         raise BusyError from error
 
 
-def _decide(intake: _Intake, store: Store) -> Outcome:
-    delivery = intake.delivery
-    if delivery.parked:
-        return _park(intake, store, delivery.parked)
-    known = _oldest(intake.view.identities)
+def _view(delivery: Delivery, company: Company, store: Store) -> IntakeView:
+    team = company.teams[company.sources[delivery.source].team]
+    capped = company.rotation(team.id) if team.assignment.cap is not None else ()
+    return store.intake_view(
+        receipt=(delivery.source, delivery.receipt),
+        identities=delivery.identities,
+        team=_rotation(delivery, company),
+        loads=[rep.id for rep in capped],
+    )
+
+
+def _rotation(delivery: Delivery, company: Company) -> str:
+    team = company.teams[company.sources[delivery.source].team]
+    return team.assignment.rotation_name(team.id, delivery.source, delivery.fields)
+
+
+def _decide(arrived: Arrival, store: Store) -> Outcome:
+    if arrived.delivery.parked:
+        return _park(arrived, store, arrived.delivery.parked)
+    known = arrivals.oldest(arrived.view.identities)
+    lead = person = None
     if known is not None:
         lead, person = store.lead_and_person(known.lead_id, known.person_id)
-        lead = _latest(lead, known.person_id, store)
-        if person is not None and lead is not None and lead.is_open:
-            return _commit(_merge(intake, lead, person), MERGED, store)
-        if person is not None and not _is_outbound(delivery):
-            return _commit(_create(intake, person, known=True), CREATED, store)
-    if _is_outbound(delivery):
-        return _park(intake, store, NO_LEAD_FOR_CALL)
-    return _commit(_create(intake, intake.new_person(delivery.contact), known=False), CREATED, store)
+    if arrived.is_about_known:
+        if lead is None or person is None:
+            return _park(arrived, store, _WAITING[arrived.delivery.kind], waits=True)
+        return _commit(arrivals.attach(arrived, lead, person), MERGED, store)
+    lead = _latest(lead, person, store)
+    if person is not None and lead is not None and lead.is_open:
+        return _commit(arrivals.merge(arrived, lead, person, _unproposed(arrived, lead, person, store)), MERGED, store)
+    if arrived.is_outbound:
+        return _park(arrived, store, NO_LEAD_FOR_CALL, waits=True)
+    return _commit(_create(arrived, person, lead.owner if lead else None), CREATED, store)
+
+
+def _create(arrived: Arrival, person: Person | None, previous: str | None) -> Change:
+    assigned = assigning.assign(arrived, previous)
+    change = arrivals.create(
+        arrived,
+        person or arrived.new_person(arrived.delivery.contact),
+        known=person is not None,
+        owner=assigned.rep.id if assigned.rep else None,
+        team=assigned.team,
+        by=assigned.by,
+    )
+    return assigning.with_notice(arrived, change, assigned)
+
+
+def _correct(arrived: Arrival, store: Store) -> Outcome:
+    """Bring what today's parser reads differently to the lead; what reads the same changes nothing."""
+    receipt = arrived.view.receipt
+    if receipt is None or receipt.lead_id is None or receipt.derived == arrived.derived:
+        return Outcome(receipt.lead_id if receipt else None, DUPLICATE)
+    change = correcting.corrected(arrived, receipt, store)
+    if change is None:
+        return Outcome(receipt.lead_id, DUPLICATE)
+    return _commit(change, arrivals.CORRECTED, store)
 
 
 def _commit(change: Change, outcome: str, store: Store) -> Outcome:
@@ -148,170 +166,34 @@ def _commit(change: Change, outcome: str, store: Store) -> Outcome:
     return Outcome(change.lead_id, outcome)
 
 
-def _park(intake: _Intake, store: Store, reason: str) -> Outcome:
-    """Keep a delivery that makes no lead, with its body and the reason, where an operator sees it."""
-    receipt = intake.receipt(PARKED, None, reason)
-    store.commit(Change(lead_id="", recorded_at=intake.received_at, receipt=receipt, raw=intake.raw))
+def _park(arrived: Arrival, store: Store, reason: str, *, waits: bool = False) -> Outcome:
+    """Keep a delivery that makes no lead, with its body and the reason, where an operator sees it.
+
+    One that ``waits`` for another message is tried again by itself for some hours.
+    """
+    if arrived.view.receipt is not None and arrived.view.receipt.reason == reason:
+        return Outcome(None, PARKED)  # tried again, and nothing is new
+    receipt = arrived.receipt(PARKED, None, reason, waits=waits)
+    store.commit(Change(lead_id="", recorded_at=arrived.received_at, receipt=receipt, raw=arrived.raw))
     return Outcome(None, PARKED)
 
 
-def _is_outbound(delivery: Delivery) -> bool:
-    return delivery.call is not None and delivery.call.direction == "out"
-
-
-def _oldest(rows: Mapping[Identity, IdentityRow]) -> IdentityRow | None:
-    """Of identities of several persons, the older person wins, with their newest lead (DESIGN section 9)."""
-    oldest = min((row.person_id for row in rows.values()), default=None)
-    own = [row for row in rows.values() if row.person_id == oldest]
-    return max(own, key=lambda row: row.lead_id, default=None)
-
-
-def _latest(lead: Lead | None, person_id: str, store: Store) -> Lead | None:
+def _latest(lead: Lead | None, person: Person | None, store: Store) -> Lead | None:
     """Return a person's newest lead, where the one that an identity names is closed.
 
     Who came back by telephone left the address pointing at the old lead: one read more for people who come back.
     """
-    if lead is None or lead.is_open:
+    if lead is None or person is None or lead.is_open:
         return lead
-    newest = max(store.person_leads(person_id), default=lead.lead_id)
+    newest = max(store.person_leads(person.person_id), default=lead.lead_id)
     return lead if newest <= lead.lead_id else store.lead(newest)
 
 
-def _owner(intake: _Intake) -> tuple[Rep | None, str]:
-    """Return who gets the lead, and by what: wecom, rotation (its turn is taken) or crowd.
-
-    Many leads at the same moment would all wait for one turn: after a few tries the lead goes to a
-    rep by the clock's last digits, and the turn stays where it is.
-    """
-    if rep := intake.company.rep_of_wecom(intake.delivery.owner_hint):
-        return rep, "wecom"
-    members = intake.company.rotation(intake.source.team)
-    if not members:
-        return None, "nobody"
-    if intake.crowded:
-        return members[intake.received_at.microsecond % len(members)], "crowd"
-    return members[intake.view.rotation.turn % len(members)], "rotation"
-
-
-def _create(intake: _Intake, person: Person, *, known: bool) -> Change:
-    delivery = intake.delivery
-    owner, by = _owner(intake)
-    team = owner.team if owner and owner.team else intake.source.team
-    timing = intake.timing(team)
-    lead_id = new_id(intake.received_at)
-    happenings = lifecycle.receive(
-        source=delivery.source,
-        person=person.person_id,
-        team=team,
-        owner=owner.id if owner else None,
-        actor=f"source:{delivery.source}",
-        receipt=delivery.receipt,
-        occurred_at=delivery.occurred_at,
-        received_at=intake.received_at,
-        signed=delivery.signed,
-        timing=timing,
-        assigned_by=by,
-        facts={"ref": delivery.source_ref} if delivery.source_ref else None,
-        text=dict(delivery.fields) or None,
-    )
-    change = Change(
-        lead_id=lead_id,
-        recorded_at=intake.received_at,
-        happenings=happenings,
-        person=person,
-        new_person=not known,
-        claims=_unclaimed(intake),
-        moves=_moves(intake, person.person_id, lead_id),
-        receipt=intake.receipt(CREATED, lead_id),
-        raw=intake.raw,
-        rotation=intake.view.rotation if by == "rotation" else None,
-        contact=_contact(person.contact, delivery.contact) if known else None,
-    )
-    change = replace(change, happenings=(*change.happenings, *_proposals(intake, person.person_id)))
-    return _with_call(intake, change, lead_id, timing)
-
-
-def _with_call(intake: _Intake, change: Change, lead_id: str, timing: Timing) -> Change:
-    """Return the change with the call that brought the lead in, and what that call answers."""
-    if intake.delivery.call is None:
-        return change
-    fresh = lifecycle.preview(lead_id, change.happenings, recorded_at=intake.received_at)
-    touched = lifecycle.touch(fresh, _touched(intake), timing=timing, now=intake.received_at)
-    return replace(change, happenings=(*change.happenings, *touched))
-
-
-def _merge(intake: _Intake, lead: Lead, person: Person) -> Change:
-    delivery = intake.delivery
-    happenings: tuple[Happening, ...] = ()
-    if delivery.call is None or delivery.source not in [entry.source for entry in lead.sources]:
-        happenings = (_source_added(intake),)
-    if delivery.call is not None:
-        timing = intake.timing(lead.team)
-        touched = _touched(intake, since=lead.received_at - BACKDATED)
-        happenings += lifecycle.touch(lead, touched, timing=timing, now=intake.received_at)
-    happenings += _proposals(intake, person.person_id)
-    return Change(
-        lead_id=lead.lead_id,
-        recorded_at=intake.received_at,
-        lead=lead,
-        happenings=happenings,
-        person=person,
-        claims=_unclaimed(intake),
-        moves=_moves(intake, person.person_id, lead.lead_id),
-        contact=_contact(person.contact, delivery.contact),
-        receipt=intake.receipt(MERGED, lead.lead_id),
-        raw=intake.raw,
-    )
-
-
-def _proposals(intake: _Intake, person_id: str) -> tuple[Happening, ...]:
-    """Propose to a human that the others whom these identities name are the same person."""
-    others = {row.person_id for row in intake.view.identities.values()} - {person_id}
-    actor = f"source:{intake.delivery.source}"
-    return tuple(Happening("merge.proposed", intake.received_at, actor, {"person": other}) for other in sorted(others))
-
-
-def _source_added(intake: _Intake) -> Happening:
-    delivery = intake.delivery
-    facts = {"source": delivery.source, "receipt": delivery.receipt}
-    if delivery.source_ref:
-        facts["ref"] = delivery.source_ref
-    happened_at = min(delivery.occurred_at or intake.received_at, intake.received_at)
-    return Happening("source.added", happened_at, f"source:{delivery.source}", facts, dict(delivery.fields) or None)
-
-
-def _touched(intake: _Intake, *, since: datetime | None = None) -> Happening:
-    """Return the touch that a call is; one that had ended before ``since`` was of another matter."""
-    call = intake.delivery.call
-    if call is None:
-        raise ValueError("only a call is a touch")
-    rep = intake.company.rep_of_agent(call.agent)
-    return touch.call(
-        direction=call.direction,
-        started_at=min(call.started_at, intake.received_at),  # a provider's clock ahead of ours (RELIABILITY row 20)
-        talk_s=call.talk_s,
-        actor=intake.actor,
-        agent=rep.id if rep else None,
-        receipt=intake.delivery.receipt,
-        is_of_lead=since is None or call.started_at + timedelta(seconds=call.talk_s) >= since,
-    )
-
-
-def _unclaimed(intake: _Intake) -> Sequence[Identity]:
-    return [identity for identity in intake.delivery.identities if identity not in intake.view.identities]
-
-
-def _moves(intake: _Intake, person_id: str, lead_id: str) -> Sequence[tuple[Identity, IdentityRow]]:
-    """Return the identities of this person that pointed to an older lead."""
-    rows = intake.view.identities.items()
-    return [(identity, row) for identity, row in rows if row.person_id == person_id and row.lead_id != lead_id]
-
-
-def _contact(known: Contact, said: Contact) -> Contact | None:
-    """Return the contact with what is new in it, or None if nothing is."""
-    merged = Contact(
-        name=known.name or said.name,
-        phones=tuple(dict.fromkeys((*known.phones, *said.phones)))[:CONTACTS],
-        emails=tuple(dict.fromkeys((*known.emails, *said.emails)))[:CONTACTS],
-    )
-    return merged if merged != known else None
+def _unproposed(arrived: Arrival, lead: Lead, person: Person, store: Store) -> list[str]:
+    """Return the other people whom this names too, and whom nobody was told of: one read more, where there are some."""
+    others = arrived.others(person.person_id)
+    if not others:
+        return []
+    trail = store.trail(lead.lead_id)
+    known = {event.facts["person"] for event in trail if event.kind == "merge.proposed"}
+    return [other for other in others if other not in known]

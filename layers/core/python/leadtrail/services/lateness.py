@@ -1,12 +1,13 @@
 """Who was late at an instant, the worst first.
 
-Shortly after the instant the sparse index of late leads is asked, so that the cost follows the leads at risk. An
-instant long gone is read from the trails of the team, since those who were late then may have been answered since;
-what was learned later about that moment counts, as everywhere.
+Shortly after the instant the sparse index of late leads is asked; for an instant long gone the index of breaches
+that lasted beyond it, and then the trails of those leads. The cost follows the leads at risk, never how many a team
+has. What was learned later about that moment counts, as everywhere.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -41,30 +42,27 @@ class LateLead:
 
 def late_leads(team: str, *, as_of: datetime, store: Store, config: Configuration, now: datetime) -> list[LateLead]:
     """Return the leads of a team that carried a tag at ``as_of`` (aware UTC): severity first, then how overdue."""
-    is_fresh = as_of >= now - FRESH
-    # By id: a lead that escalates between two pages of the index would stand on both.
-    listed = {item.lead.lead_id: item.lead for item in store.listed("risk" if is_fresh else "team", team, size=PAGE)}
-    known = listed.values()
-    then = (_as_known(lead, as_of) if is_fresh else _as_it_was(lead, as_of, store) for lead in known)
-    late = [_late(lead, as_of, config) for lead in then if lead is not None and lead.team == team and lead.risk]
+    then = _known(team, as_of, store) if as_of >= now - FRESH else _gone(team, as_of, store)
+    late = [_late(lead, as_of, config) for lead in then if lead.team == team and lead.risk]
     return sorted(late, key=lambda item: item.order)
+
+
+def _known(team: str, as_of: datetime, store: Store) -> Iterable[Lead]:
+    # By id: a lead that escalates between two pages of the index would stand on both.
+    listed = {item.lead.lead_id: item.lead for item in store.listed("risk", team, size=PAGE)}
+    return [_as_known(lead, as_of) for lead in listed.values()]
+
+
+def _gone(team: str, as_of: datetime, store: Store) -> Iterable[Lead]:
+    for lead_id in dict.fromkeys(store.breached_beyond(team, as_of)):
+        known = [event for event in store.trail(lead_id) if event.occurred_at <= as_of]
+        if known:
+            yield leads_of.fold(known)
 
 
 def _as_known(lead: Lead, as_of: datetime) -> Lead:
     """Return the lead without the breaches that came after ``as_of``."""
     return replace(lead, clocks=tuple(clock for clock in lead.clocks if not clock.is_late or clock.due_at <= as_of))
-
-
-def _as_it_was(lead: Lead, as_of: datetime, store: Store) -> Lead | None:
-    """Fold the trail up to ``as_of``; a lead that cannot have been late then costs no read."""
-    if not any(_was_late(clock, as_of) for clock in lead.clocks):
-        return None
-    return leads_of.fold(event for event in store.trail(lead.lead_id) if event.occurred_at <= as_of)
-
-
-def _was_late(clock: Clock, as_of: datetime) -> bool:
-    is_broken = clock.breached_at is not None and clock.due_at <= as_of
-    return is_broken and (clock.met_at is None or clock.met_at > as_of)
 
 
 def _late(lead: Lead, as_of: datetime, config: Configuration) -> LateLead:

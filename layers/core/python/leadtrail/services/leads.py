@@ -120,8 +120,10 @@ def search(query: Query, *, caller: Caller, company: Company, store: Store, limi
     """Return a page of the leads that the caller may see: newest first; with late or risk, worst first.
 
     Raises:
-        InvalidInputError: ``after`` is no place in this list; names ``cursor``.
+        InvalidInputError: a team, owner or stage that nobody has configured, or ``after`` is no place in this
+            list; names the field.
     """
+    _check_names(query, company)
     number = identity.phone(query.words) if query.words else None
     # What is filtered here is read in large pages: a stage that few leads are in would cost a query a handful.
     size = CHUNK if query.words or query.is_narrow else limit + 1
@@ -136,6 +138,16 @@ def search(query: Query, *, caller: Caller, company: Company, store: Store, limi
     ]
     walk = merge(*walks, key=lambda listed: listed.place, reverse=not by_risk)
     return _page(walk, _Wanted(query, caller, _knowing(query.words), size), store, limit)
+
+
+def _check_names(query: Query, company: Company) -> None:
+    """Refuse names that make no sense here: an empty list would say that there are no such leads."""
+    if query.team is not None and query.team not in company.teams:
+        raise InvalidInputError("team", "没有这个团队")
+    if query.owner is not None and query.owner not in company.reps and not query.owner.startswith("import:"):
+        raise InvalidInputError("owner", "没有这个负责人")
+    if query.stage is not None and query.stage not in company.stages:
+        raise InvalidInputError("stage", f"没有这个阶段；现有：{'、'.join(company.stages)}")
 
 
 def _check_place(after: str, *, by_risk: bool) -> None:

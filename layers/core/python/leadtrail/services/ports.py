@@ -39,11 +39,35 @@ class IdentityRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Repoint:
+    """An identity (``key``: its kind and keyed hash) that goes from one person and lead to another."""
+
+    key: str
+    before: IdentityRow
+    after: IdentityRow
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRecord:
+    """What a merge moved, so that it can be undone: no personal data, identities and contact by keyed hash.
+
+    ``identities`` are (key, lead that it pointed to before), ``added`` what the winner's contact had not known.
+    """
+
+    winner_id: str
+    loser_id: str
+    identities: Sequence[tuple[str, str]] = ()
+    added: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """Proof that one delivery or command took effect; kept for as long as its source may repeat itself.
 
     ``attempt`` is drawn once per invocation, so that a writer whose answer was lost knows its own.
-    ``answer`` is what people's commands answer again. ``expires_at`` None: kept for good.
+    ``answer`` is what people's commands answer again. ``expires_at`` None: kept for good. ``derived`` stands for
+    what the parser made of a delivery; a parked one that ``waits`` for another message is tried again by itself.
+    ``replaces`` is the outcome of the receipt that this one takes the place of.
     """
 
     source: str
@@ -55,17 +79,21 @@ class Receipt:
     reason: str | None = None
     body_sha256: str | None = None
     answer: Mapping[str, Any] | None = None
+    derived: str | None = None
+    waits: bool = False
+    replaces: str | None = None
     expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RawBody:
-    """The bytes of a delivery as they came, with their headers; ``archived`` names the S3 key of a large one."""
+    """The bytes of a delivery as they came, with headers and query; ``archived`` names the S3 key of a large one."""
 
     body: bytes
     headers: Mapping[str, str]
     sha256: str
     archived: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +155,13 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class IntakeView:
-    """What one batch read tells about a delivery: its receipt, who it may be, whose turn it is, the stamp."""
+    """What one batch read tells about a delivery: its receipt, who it may be, whose turn it is, the stamp, loads."""
 
     receipt: Receipt | None
     identities: Mapping[Identity, IdentityRow]
     rotation: Rotation
     stamp: int
+    loads: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +194,8 @@ class Change:
     """One decision, written in one conditional transaction or not at all.
 
     ``lead`` is what was read (None: a new one); the write is conditional on its version. ``person``
-    is needed where a happening carries text, and is written when ``new_person``.
+    is needed where a happening carries text, and is written when ``new_person``; a ``contact`` is written
+    on the condition that ``person`` still says what was read.
     """
 
     lead_id: str
@@ -176,7 +206,11 @@ class Change:
     new_person: bool = False
     claims: Sequence[Identity] = ()  # identities that become this person's
     moves: Sequence[tuple[Identity, IdentityRow]] = ()  # identities that now point to this lead, as read before
+    repoints: Sequence[Repoint] = ()  # identities that go to another person, or come back from one
+    releases: Sequence[tuple[Identity, IdentityRow]] = ()  # identities that are nobody's from now on
     contact: Contact | None = None  # a known person's contact, as it is to be from now on
+    merge: MergeRecord | None = None  # what the undoing of this merge will need
+    unmerge: MergeRecord | None = None  # the merge that this undoes
     receipt: Receipt | None = None
     raw: RawBody | None = None
     alerts: Sequence[Alert] = ()
@@ -207,8 +241,30 @@ class Store(Protocol):
     def commit(self, change: Change) -> Committed:
         """Write one decision in one transaction; raises ConflictError, BusyError."""
 
-    def intake_view(self, *, receipt: tuple[str, str], identities: Sequence[Identity], team: str) -> IntakeView:
-        """Read a delivery's surroundings in one batch."""
+    def commit_together(self, changes: Sequence[Change]) -> tuple[Committed, ...]:
+        """Write decisions on several leads in one transaction, of at most 100 items; raises as `commit`."""
+
+    def loads(self, rep_ids: Iterable[str]) -> dict[str, int]:
+        """Return how many open leads each rep has."""
+
+    def fingerprint(self, text: str) -> str:
+        """Return a keyed hash of a text: it tells whether another one is the same, and nothing else."""
+
+    def intake_view(
+        self, *, receipt: tuple[str, str], identities: Sequence[Identity], team: str, loads: Sequence[str] = ()
+    ) -> IntakeView:
+        """Read a delivery's surroundings in one batch, with the open leads of the reps in ``loads``."""
+
+    def waiting(self, *, since: datetime, until: datetime) -> Iterator[tuple[str, str]]:
+        """Yield source and key of the parked deliveries that wait for another message, received in that time."""
+
+    def keep_sample(
+        self, source: str, reason: str, outline: Mapping[str, Any], *, at: datetime, expires_at: datetime
+    ) -> None:
+        """Keep the outline of a refused delivery, unless this hour has one of its source and reason."""
+
+    def kept_body(self, source: str, key: str) -> RawBody | None:
+        """Return a delivery's body as it was kept, without the bytes of an archived one; None once it is gone."""
 
     def receipt(self, source: str, key: str) -> Receipt | None:
         """Return a receipt that has not expired."""
@@ -219,8 +275,26 @@ class Store(Protocol):
     def listed(self, listing: str, name: str, *, after: str = "", size: int = 50) -> Iterator[Listed]:
         """Yield the leads of an owner or a team, newest first, or of a team's risk index, worst first."""
 
+    def breached_beyond(self, team: str, at: datetime) -> Iterator[str]:
+        """Yield the ids of a team's leads with a breach that lasted beyond ``at`` (aware UTC); one may come twice."""
+
     def identified(self, identity: Identity) -> IdentityRow | None:
         """Return whom an identity belongs to."""
+
+    def identities(self, identities: Sequence[Identity]) -> dict[Identity, IdentityRow]:
+        """Return whom each of up to 100 identities belongs to, in one batch."""
+
+    def identities_of(self, person_id: str) -> dict[str, IdentityRow]:
+        """Return a person's identities by key, as `Repoint` names them; a call's session is none."""
+
+    def identity_rows(self, keys: Iterable[str]) -> dict[str, IdentityRow]:
+        """Return whom identities belong to now, by key."""
+
+    def hash_identity(self, identity: Identity) -> str:
+        """Return the keyed hash that stands for an identity in the table."""
+
+    def merge_record(self, winner_id: str, loser_id: str) -> MergeRecord | None:
+        """Return what a merge moved, unless it was undone."""
 
     def person_leads(self, person_id: str) -> tuple[str, ...]:
         """Return the ids of a person's leads, oldest first."""
@@ -273,6 +347,9 @@ class Objects(Protocol):
 
     def download(self, bucket: str, key: str, path: str) -> None:
         """Stream an object into a file."""
+
+    def upload(self, bucket: str, key: str, path: str, content_type: str) -> None:
+        """Stream a file into an object."""
 
     def presigned_post(
         self, bucket: str, key: str, *, content_type: str, largest: int, seconds: int

@@ -12,7 +12,7 @@ from leadtrail.domain.company import Channel, Company
 from leadtrail.domain.identity import masked
 from leadtrail.domain.instant import from_text
 from leadtrail.domain.lead import RISK_TAGS, Lead
-from leadtrail.services import explaining
+from leadtrail.services import assigning, explaining
 from leadtrail.services.ports import Configuration, OutboxRow, Person, Store
 
 NO_NAME = "未留名"
@@ -27,11 +27,24 @@ def render(
     if row.kind == "report":
         return _report(row, config.company(), link(row, channel))
     lead, person = store.lead_and_person(row.facts["lead"], row.facts["person"])
+    if row.facts["rule"] == assigning.UNASSIGNED:
+        return _unassigned(row, lead, person, link(row, channel)) if lead and lead.owner is None else None
     clock = lead.clock(row.facts["rule"], row.facts["episode"]) if lead else None
     if lead is None or clock is None or _is_moot(clock, row.facts["level"]):
         return None
     told_at = max(now, from_text(row.facts["at"]))  # a sweep that plays the future is late by the future's time
     return _alert(row, lead, person, clock, link(row, channel), config=config, now=told_at)
+
+
+def _unassigned(row: OutboxRow, lead: Lead, person: Person | None, link: str) -> str:
+    phones = person.contact.phones if person else ()
+    return message.unassigned(
+        alert_id=row.facts["alert"],
+        name=(person.contact.name if person else "") or NO_NAME,
+        phone=masked(phones[0]) if phones else "",
+        source=lead.source,
+        link=link,
+    )
 
 
 def _is_moot(clock: Clock, level: int) -> bool:

@@ -1,0 +1,58 @@
+"""Deliveries are taken later: those that the table could not take (queue), and parked ones (every five minutes)."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from functions.ingest import sources, taking, waiting
+from leadtrail.runtime import wiring
+from leadtrail.runtime.telemetry import count, instrumented, logger
+
+PATIENCE = timedelta(hours=6)  # how long a parked delivery is tried again by itself; then an operator replays it
+SPARE_MS = 10_000
+
+
+@instrumented
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Take what waits in the queue, and name what must come again; or try parked deliveries once more."""
+    if "Records" not in event:
+        _try_parked(context)
+        return {}
+    failed = [message for message in event["Records"] if not _is_taken(message)]
+    return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
+
+
+def _is_taken(message: dict[str, Any]) -> bool:
+    world = wiring.world()
+    try:
+        request = waiting.read(json.loads(message["body"]), world)
+        provider = sources.provider(request.source.provider)
+        secret = provider.verify(request, world.source_secrets(request.source.secret))
+        outcomes = taking.take(request, provider.parse(request, secret), world, attempt=message["messageId"])
+    except Exception:
+        logger.exception("waiting delivery failed, to be tried again", message_id=message["messageId"])
+        return False
+    for outcome in outcomes:
+        logger.info("waiting delivery taken", source=request.source.id, outcome=outcome.outcome)
+        count("WebhookAccepted", outcome=outcome.outcome)
+    return True
+
+
+def _try_parked(context: Any) -> None:
+    world = wiring.world()
+    now = world.now()
+    settled = tried = 0
+    for source, key in world.store.waiting(since=now - PATIENCE, until=now):
+        if context.get_remaining_time_in_millis() < SPARE_MS:
+            break
+        tried += 1
+        try:
+            outcome = taking.take_again(source, key, world, attempt=f"{context.aws_request_id}:{key}")
+        except Exception:
+            logger.exception("parked delivery failed", source=source, receipt=key)
+            continue
+        settled += outcome is not None and outcome.lead_id is not None
+    logger.info("parked deliveries tried", tried=tried, settled=settled)
+    count("DeliveriesUnparked", settled)
