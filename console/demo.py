@@ -93,7 +93,12 @@ def _sources(stack: Mapping[str, Any], manager: Any) -> dict[str, dict[str, str]
     wecom = _keep(
         manager,
         "leadtrail/source/wecom",
-        {"token": _letters(24), "encoding_aes_key": _aes_key(), "corp_id": "ww" + secrets.token_hex(8)},
+        {
+            "token": _letters(24),
+            "encoding_aes_key": _aes_key(),
+            "corp_id": "ww" + secrets.token_hex(8),
+            "contact_secret": secrets.token_urlsafe(32),
+        },
     )
     standard = _keep(manager, "leadtrail/source/standard", {"secret": _whsec()})
     huanan = _keep(manager, "leadtrail/source/huanan", {"secret": _whsec()})

@@ -56,6 +56,7 @@ class LeadAnswer(BaseModel):
     team: str
     received_at: Instant
     risk: list[str]
+    unverified: bool = Field(description="来源不签名，且还没有人联系上")
     clocks: list[ClockSummary]
     version: int
 
@@ -224,6 +225,7 @@ def _lead(lead: Lead, person: Person | None, zone: ZoneInfo) -> dict[str, Any]:
         "team": lead.team,
         "received_at": local(lead.received_at, zone),
         "risk": list(lead.risk),
+        "unverified": lead.is_unverified,
         "clocks": [ClockSummary(rule=c.rule, state=c.state, due_at=local(c.due_at, zone)) for c in lead.clocks],
         "version": lead.seq,
     }

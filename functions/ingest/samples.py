@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from functions.ingest import sources
-from leadtrail.adapters.queues import OUTAGES
+from leadtrail.adapters.outage import OUTAGES
 from leadtrail.domain import outline
 from leadtrail.domain.errors import LeadtrailError, UnauthenticatedError
 from leadtrail.runtime import wiring

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from functions.ingest import samples, sources, taking, waiting
-from leadtrail.adapters.queues import OUTAGES
+from leadtrail.adapters.outage import OUTAGES
 from leadtrail.domain.company import Source
 from leadtrail.domain.delivery import Delivery
-from leadtrail.domain.errors import LeadtrailError, NotFoundError, UnauthenticatedError
+from leadtrail.domain.errors import BusyError, LeadtrailError, NotFoundError, UnauthenticatedError
 from leadtrail.runtime import http, wiring
 from leadtrail.runtime.telemetry import count, instrumented, logger
 from leadtrail.services.intake import Outcome
@@ -29,6 +29,10 @@ def handler(event: dict[str, Any], context: Any) -> http.Answer:
         if error.status == 401:  # whoever forges learns nothing
             return http.problem(UnauthenticatedError())
         return http.problem(error)
+    except OUTAGES:  # before we knew who it was, or the queue is down, too: its sender may try again
+        logger.exception("delivery could not be taken", source=source_id[:40])
+        count("WebhookRejected", reason=BusyError.code)
+        return http.problem(BusyError())
 
 
 def _take(source_id: str, event: dict[str, Any], attempt: str) -> http.Answer:

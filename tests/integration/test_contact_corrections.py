@@ -17,7 +17,7 @@ from tests.integration.webhooks import Context, lead_created
 
 WRONG, RIGHT, OTHER = "+8613800138000", "+8613600136000", "+8613900139000"
 REASON = "客户来电说号码写错了"
-SWAP = {"phones": {"add": ["136 0013 6000"], "remove": ["138-0013-8000"]}}
+SWAP: dict[str, Any] = {"phones": {"add": ["136 0013 6000"], "remove": ["138-0013-8000"]}}
 
 
 def read(world: TestWorld, lead_id: str) -> Lead:

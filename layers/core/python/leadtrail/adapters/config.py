@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from leadtrail.adapters import calendars
+from leadtrail.adapters.outage import OUTAGES
 from leadtrail.adapters.rows import Write
 from leadtrail.adapters.store import TableStore
 from leadtrail.adapters.table import ConfigItem, Raw
@@ -32,13 +33,20 @@ class TableConfiguration:
         self._versions: dict[tuple[str, int], Policy] = {}
 
     def company(self, stamp: int | None = None) -> Company:
-        """Return the configuration; one older than ``stamp``, or than a minute, is read again."""
+        """Return the configuration; one older than ``stamp``, or than a minute, is read again.
+
+        While the table cannot be read, the one that is known goes on, so that deliveries can still be verified.
+        """
         now = self._store.now()
         known = self._company
         fresh = known is not None and now - self._read_at < MEMORY and (stamp is None or known.stamp >= stamp)
         if known is None or not fresh:
-            known = self._company = _company(self._store.items("CONFIG"), self._zone)
-            self._read_at = now
+            try:
+                known = self._company = _company(self._store.items("CONFIG"), self._zone)
+                self._read_at = now
+            except OUTAGES:
+                if known is None or (stamp is not None and known.stamp < stamp):
+                    raise  # nothing to go by, or known to be wrong
         return known
 
     def current(self) -> Company:

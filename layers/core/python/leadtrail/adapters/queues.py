@@ -7,14 +7,6 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from leadtrail.domain.errors import BusyError
-
-OUTAGES = (BusyError, ClientError, BotoCoreError)
-"""What says that AWS does not take it now, or not like this: whoever has a queue puts it there, where it is tried again
-and in the end seen by a person."""
-
 
 class Queues:
     """Puts messages into queues by name; ``urls`` are those that this function may use."""

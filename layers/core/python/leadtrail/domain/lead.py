@@ -62,11 +62,17 @@ class Lead:
     first_touch_reported: bool = False  # a person typed it in; no machine saw it
     last_touch_at: datetime | None = None
     merged_into: str | None = None
+    signed: bool = True
     origin: str = "live"
     seq: int = 0
     head: str = GENESIS
     newest: str = ""
     fold: int = FOLD
+
+    @property
+    def is_unverified(self) -> bool:
+        """True while all that is known is what somebody unsigned said, and nobody has reached the person."""
+        return not self.signed and self.first_touch_at is None
 
     @property
     def is_open(self) -> bool:
@@ -187,6 +193,7 @@ def _received(event: Event) -> Lead:
         stage=facts["stage"],
         stage_at=received_at,
         sources=(SourceEntry(facts["source"], received_at),),
+        signed=not facts.get("unverified", False),
         origin="import" if is_import else "live",
     )
 

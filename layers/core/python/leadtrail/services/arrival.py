@@ -103,12 +103,6 @@ class Arrival:
         """Return the other people whom these identities name."""
         return sorted({row.person_id for row in self.view.identities.values()} - {person_id})
 
-    def happening(self, kind: str, **facts: Any) -> Happening:
-        """Return something that this delivery brought, at the provider's time, never in the future."""
-        said_at = self.delivery.occurred_at or self.received_at
-        known = {"source": self.delivery.source, "receipt": self.delivery.receipt}
-        return Happening(kind, min(said_at, self.received_at), self.by_source, known | facts)
-
 
 def create(arrival: Arrival, person: Person, *, known: bool, owner: str | None, team: str, by: str) -> Change:
     """Return the change that makes a lead of ``person``, with the call that brought it."""
@@ -186,7 +180,7 @@ def attach(arrival: Arrival, lead: Lead, person: Person) -> Change:
     happenings: tuple[Happening, ...] = ()
     if delivery.kind == "contact":
         facts = {"userid": delivery.owner_hint} if delivery.owner_hint else {}
-        happenings = (arrival.happening("contact.changed", change=delivery.change or "edited", **facts),)
+        happenings = (_happening(arrival, "contact.changed", change=delivery.change or "edited", **facts),)
     change = Change(
         lead_id=lead.lead_id,
         recorded_at=arrival.received_at,
@@ -200,11 +194,19 @@ def attach(arrival: Arrival, lead: Lead, person: Person) -> Change:
     return with_work(arrival, change, person.person_id)
 
 
+def _happening(arrival: Arrival, kind: str, **facts: Any) -> Happening:
+    """Return something that this delivery brought, at the provider's time, never in the future."""
+    delivery = arrival.delivery
+    said_at = delivery.occurred_at or arrival.received_at
+    known = {"source": delivery.source, "receipt": delivery.receipt}
+    return Happening(kind, min(said_at, arrival.received_at), arrival.by_source, known | facts)
+
+
 def with_work(arrival: Arrival, change: Change, person_id: str) -> Change:
     """Return the change with what workers have to do after it: fetch recordings, ask the provider for more."""
     delivery, at = arrival.delivery, arrival.received_at
     known = {"lead": change.lead_id, "source": delivery.source, "receipt": delivery.receipt}
-    offered = tuple(arrival.happening("recording.offered", party=offer.party) for offer in delivery.recordings)
+    offered = tuple(_happening(arrival, "recording.offered", party=offer.party) for offer in delivery.recordings)
     sessions = [identity.value for identity in delivery.identities if identity.kind == "session"]
     rows = [
         OutboxRow(
@@ -240,7 +242,7 @@ def source_added(arrival: Arrival) -> Happening:
     """Return that one more channel brought this person."""
     delivery = arrival.delivery
     facts = {"ref": delivery.source_ref} if delivery.source_ref else {}
-    return replace(arrival.happening("source.added", **facts), text=dict(delivery.fields) or None)
+    return replace(_happening(arrival, "source.added", **facts), text=dict(delivery.fields) or None)
 
 
 def touched(arrival: Arrival, *, since: datetime | None = None) -> Happening:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from leadtrail.domain.address import REFUSALS
 from leadtrail.domain.clock import Clock
 from leadtrail.domain.company import Company
 from leadtrail.domain.delivery import Contact
@@ -38,7 +39,16 @@ _EVENT_TITLES: Final = {
     "clock.cancelled": "取消计时",
     "clock.woken": "恢复计时",
     "alert.retracted": "撤回预警",
-    "recording.requested": "准备上传录音",
+    "contact.enriched": "补全客户资料",
+    "contact.changed": "联系人有变动",
+    "contact.corrected": "更正联系方式",
+    "delivery.corrected": "重新解析后补正",
+    "lead.merged": "合并了另一条线索",
+    "lead.merged_into": "已并入另一条线索",
+    "lead.split": "撤销合并",
+    "recording.offered": "呼叫系统提供录音",
+    "recording.refused": "录音未能获取",
+    "recording.requested": "录音入库",
     "recording.failed": "录音无法转写",
     "transcript.ready": "录音已转写",
     "lead.closed": "线索关闭",
@@ -49,6 +59,14 @@ _DIRECTIONS: Final = {"in": "对方发起", "out": "我方发起"}
 _CALL_DIRECTIONS: Final = {"in": "呼入", "out": "呼出"}
 _OUTCOMES: Final = {"won": "赢单", "lost": "输单"}
 _REASONS: Final[Mapping[str, str]] = {str(code): words for code, words in REASONS.items()}
+_REFUSALS: Final[Mapping[str, str]] = {str(code): words for code, words in REFUSALS.items()}
+_CHANGES: Final = {
+    "edited": "企业微信资料有修改",
+    "deleted": "销售删除了联系人",
+    "removed_by_customer": "客户删除了销售",
+    "transferred": "联系人已转接",
+    "transfer_failed": "联系人转接失败",
+}
 _SYSTEM: Final = "系统"
 
 
@@ -118,6 +136,10 @@ def summary(event: Event, company: Company) -> str:
         return f"进入「{facts['to']}」"
     if event.kind == "lead.closed":
         return _OUTCOMES.get(facts["outcome"], str(facts["outcome"]))
+    if event.kind == "contact.changed":
+        return _CHANGES.get(facts["change"], str(facts["change"]))
+    if event.kind == "recording.refused":
+        return _REFUSALS.get(facts["reason"], "")
     if event.kind == "recording.failed":
         return _REASONS.get(facts["reason"], "")
     return ""
