@@ -62,6 +62,7 @@ POLICY = {
         }
     ],
 }
+REASON = "客户确认是同一个人"
 ROWS = {
     "GET /me": Row(EVERYBODY),
     "GET /leads": Row("seen unseen unseen seen unseen seen seen 401"),
@@ -70,6 +71,11 @@ ROWS = {
     "GET /leads/{lead_id}/verify": Row(OWN.replace("seen", "ok")),
     "GET /leads/{lead_id}/clocks": Row(OWN.replace("seen", "ok")),
     "POST /leads/{lead_id}/touches": Row(OWN.replace("seen", "ok"), TOUCH),
+    "POST /leads/{lead_id}/merge": Row(MANAGERS.replace("seen", "422"), {"other": "{lead}", "reason": REASON}),
+    "POST /leads/{lead_id}/split": Row(MANAGERS.replace("seen", "409"), {"other": "{lead}", "reason": REASON}),
+    # whoever comes second finds nothing left to correct
+    "POST /leads/{lead_id}/contact": Row("ok 404 404 422 404 422 422 401", {"name": "王晓明", "reason": REASON}),
+    "POST /leads/{lead_id}/deals": Row(OWN.replace("seen", "ok"), {"reason": REASON}),
     "POST /recordings": Row(OWN, UPLOAD),
     "GET /recordings/{recording_id}": Row(OWN),
     "GET /recordings/{recording_id}/transcript": Row(OWN.replace("seen", "ok")),

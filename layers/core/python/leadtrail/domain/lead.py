@@ -19,7 +19,7 @@ from leadtrail.domain.clock import Clock
 from leadtrail.domain.instant import from_text, to_text
 from leadtrail.domain.trail import GENESIS, Event, Facts
 
-FOLD = 3  # the version of this fold; a projection of another version is folded again when it is read
+FOLD = 4  # the version of this fold; a projection of another version is folded again when it is read
 OPEN, WON, LOST, MERGED = "open", "won", "lost", "merged"
 NEW_STAGE = "新线索"
 UNANSWERED = "超时未响应"
@@ -225,7 +225,7 @@ def _with_touches(lead: Lead, touches: int, first: datetime, last: datetime, *, 
 def _absorbed(lead: Lead, absorbed: Facts) -> Lead:
     """Fold in what the other lead had been when it was merged into this one."""
     sources = tuple(SourceEntry(source, from_text(at)) for source, at in absorbed["sources"])
-    lead = replace(lead, sources=(*lead.sources, *sources))
+    lead = replace(lead, sources=(*lead.sources, *sources), signed=lead.signed or bool(absorbed["signed"]))
     if not absorbed["touches"]:
         return lead
     first, last = from_text(absorbed["first_touch_at"]), from_text(absorbed["last_touch_at"])

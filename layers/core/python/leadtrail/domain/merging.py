@@ -164,6 +164,7 @@ def _happening(kind: str, said: Instruction, facts: dict[str, Any]) -> Happening
 def _absorbed(lost: Lead) -> dict[str, Any]:
     return {
         "sources": [[entry.source, to_text(entry.at)] for entry in lost.sources],
+        "signed": lost.signed,
         "touches": lost.touches,
         "first_touch_at": to_text(lost.first_touch_at) if lost.first_touch_at else None,
         "first_touch_reported": lost.first_touch_reported,

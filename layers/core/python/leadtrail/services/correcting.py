@@ -24,6 +24,8 @@ def corrected(arrival: Arrival, receipt: Receipt, store: Store) -> Change | None
     ``receipt`` names the lead that the delivery came to; a lead or person that is gone needs no correction.
     """
     lead = store.lead(receipt.lead_id or "")
+    if lead is not None and lead.merged_into is not None:  # what came later belongs to the winner
+        return None
     person = store.persons([lead.person_id]).get(lead.person_id) if lead else None
     if lead is None or person is None:
         return None

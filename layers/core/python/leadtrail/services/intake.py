@@ -21,6 +21,7 @@ from leadtrail.services.ports import (
     Change,
     Configuration,
     ConflictError,
+    IdentityRow,
     IntakeView,
     Now,
     Person,
@@ -29,6 +30,7 @@ from leadtrail.services.ports import (
 )
 
 __all__ = ["CREATED", "DUPLICATE", "MERGED", "PARKED", "Outcome", "receive"]
+MERGES = 5  # one into the next that an identity is followed through
 PATIENCE = 3  # tries to take the rotation's turn
 NO_LEAD_FOR_CALL = "呼出的号码没有对应的线索"
 NO_LEAD_FOR_RECORDING = "通话录音早于它的话单，或话单没有留下线索"
@@ -122,9 +124,7 @@ def _decide(arrived: Arrival, store: Store) -> Outcome:
     if arrived.delivery.parked:
         return _park(arrived, store, arrived.delivery.parked)
     known = arrivals.oldest(arrived.view.identities)
-    lead = person = None
-    if known is not None:
-        lead, person = store.lead_and_person(known.lead_id, known.person_id)
+    lead, person = _found(known, store) if known else (None, None)
     if arrived.is_about_known:
         if lead is None or person is None:
             return _park(arrived, store, _WAITING[arrived.delivery.kind], waits=True)
@@ -135,6 +135,17 @@ def _decide(arrived: Arrival, store: Store) -> Outcome:
     if arrived.is_outbound:
         return _park(arrived, store, NO_LEAD_FOR_CALL, waits=True)
     return _commit(_create(arrived, person, lead.owner if lead else None), CREATED, store)
+
+
+def _found(known: IdentityRow, store: Store) -> tuple[Lead | None, Person | None]:
+    """Return the lead and person that an identity names; of a merged lead what it was merged into."""
+    lead, person = store.lead_and_person(known.lead_id, known.person_id)
+    for _ in range(MERGES):
+        if lead is None or lead.merged_into is None:
+            break
+        lead = store.lead(lead.merged_into)
+        person = store.persons([lead.person_id]).get(lead.person_id) if lead else None
+    return lead, person
 
 
 def _create(arrived: Arrival, person: Person | None, previous: str | None) -> Change:
