@@ -36,8 +36,9 @@ class Table(Construct):
         )
         self._index("GSI1", dynamodb.ProjectionType.KEYS_ONLY)  # who wakes by now: clocks and channels
         self._index("GSI2", dynamodb.ProjectionType.ALL)  # leads of an owner
-        self._index("GSI3", dynamodb.ProjectionType.ALL)  # leads of a team by stage
-        self._index("GSI4", dynamodb.ProjectionType.ALL)  # leads of a team at risk (sparse)
+        self._index("GSI3", dynamodb.ProjectionType.ALL)  # leads of a team
+        self._index("GSI4", dynamodb.ProjectionType.ALL)  # leads of a team at risk, and its breaches (sparse)
+        self._index("GSI5", dynamodb.ProjectionType.ALL)  # leads of a team in a stage
 
     def _index(self, name: str, projection: dynamodb.ProjectionType) -> None:
         self.table.add_global_secondary_index(

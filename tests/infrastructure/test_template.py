@@ -44,6 +44,7 @@ def test_the_table_has_the_keys_and_indexes_of_the_key_map(deployed: Assembly) -
         "GSI2": (["GSI2PK", "GSI2SK"], "ALL"),
         "GSI3": (["GSI3PK", "GSI3SK"], "ALL"),
         "GSI4": (["GSI4PK", "GSI4SK"], "ALL"),
+        "GSI5": (["GSI5PK", "GSI5SK"], "ALL"),
     }
 
 

@@ -193,8 +193,8 @@ def _standard(secret: Secret, parts: Parts, at: datetime, url: str) -> Parts:
     body, headers, query = parts
     timestamp = str(int(at.timestamp()))
     key = base64.b64decode(secret["secret"].removeprefix("whsec_"))
-    signature = f"v1,{_mac(key, f'{headers["webhook-id"]}.{timestamp}.'.encode() + body)}"
-    return body, headers | {"webhook-timestamp": timestamp, "webhook-signature": signature}, query
+    signature = _mac(key, f"{headers['webhook-id']}.{timestamp}.".encode() + body)
+    return body, headers | {"webhook-timestamp": timestamp, "webhook-signature": f"v1,{signature}"}, query
 
 
 def _typeform(secret: Secret, parts: Parts, at: datetime, url: str) -> Parts:
@@ -236,9 +236,8 @@ def _wecom(secret: Secret, parts: Parts, at: datetime, url: str) -> Parts:
     crypto = WeChatCrypto(secret["token"], secret["encoding_aes_key"], secret["corp_id"])
     timestamp = str(int(at.timestamp()))
     said = flat_xml(crypto.encrypt_message(message, "n", timestamp).encode())
-    signature = _sorted_sha1([secret["token"], timestamp, "n", said["Encrypt"]])
     body = f"<xml><ToUserName>c</ToUserName><Encrypt><![CDATA[{said['Encrypt']}]]></Encrypt></xml>".encode()
-    return body, headers, {"msg_signature": signature, "timestamp": timestamp, "nonce": "n"}
+    return body, headers, {"msg_signature": said["MsgSignature"], "timestamp": timestamp, "nonce": "n"}
 
 
 SIGNERS: Mapping[str, Callable[[Secret, Parts, datetime, str], Parts]] = {

@@ -1,13 +1,16 @@
 import hashlib
 import json
 import unicodedata
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 
+from leadtrail.domain.trail import Happening
 from leadtrail.services import watch
+from leadtrail.services.ports import Change, Listed
 from tests.integration.conftest import SETTINGS, TestWorld, TimeTravel
 from tests.integration.people import arrive, ask
 
@@ -320,3 +323,30 @@ def test_a_stage_that_no_lead_is_in_is_an_empty_list(world: TestWorld) -> None:
     asked = ask("GET", "/leads", user="chenzong", query={"stage": "方案确认"})
 
     assert (asked.status, asked.body["items"]) == (200, [])
+
+
+def test_a_stage_is_read_from_its_own_index_however_many_leads_the_team_has(
+    world: TestWorld, clock: TimeTravel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = arrive(world, name="王小明")
+    clock.at += timedelta(minutes=1)
+    arrive(world, name="李大力", phone="+8613900139000")
+    lead = world.store.lead(wanted)
+    assert lead is not None
+    moved = Happening(
+        "stage.changed", clock(), "rep:rep-zhang", {"from": lead.stage, "to": "方案确认", "gate": "legacy"}
+    )
+    world.store.commit(Change(lead_id=wanted, recorded_at=clock(), lead=lead, happenings=[moved]))
+    asked: list[str] = []
+    real = world.store.listed
+
+    def listed(listing: str, name: str, **more: Any) -> Iterator[Listed]:
+        asked.append(listing)
+        return real(listing, name, **more)
+
+    monkeypatch.setattr(world.store, "listed", listed)
+
+    page = ask("GET", "/leads", user="wangfang", query={"stage": "方案确认"}).body
+
+    assert [item["id"] for item in page["items"]] == [wanted]
+    assert asked == ["stage"]

@@ -60,6 +60,7 @@ from leadtrail.services.ports import (
 LISTINGS = {
     "owner": ("GSI2", "OWNER", True),
     "team": ("GSI3", "TEAM", True),
+    "stage": ("GSI5", "STAGE", True),
     "risk": ("GSI4", "RISK", False),
 }
 

@@ -125,6 +125,7 @@ def _conditional(condition: str | None, values: Raw, names: Key) -> Raw:
 def lead(before: Lead | None, after: Lead) -> Write:
     """Return the projection, conditional on the version that was read."""
     index: dict[str, Any] = {"GSI3PK": f"TEAM#{after.team}", "GSI3SK": after.lead_id}
+    index |= {"GSI5PK": f"STAGE#{after.team}#{after.stage}", "GSI5SK": after.lead_id}
     if after.owner:
         index |= {"GSI2PK": f"OWNER#{after.owner}", "GSI2SK": after.lead_id}
     if after.late_clocks:

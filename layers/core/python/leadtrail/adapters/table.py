@@ -27,6 +27,7 @@
 | a channel's lease and limits | GetItem, UpdateItem | CHANNEL#<channel> / STATE |
 | leads of an owner, newest first | Query GSI2 | OWNER#<rep> / <lead> |
 | leads of a team, newest first | Query GSI3 | TEAM#<team> / <lead> |
+| leads of a team in a stage, newest first | Query GSI5 | STAGE#<team>#<stage> / <lead> |
 | late leads of a team, worst first | Query GSI4 (sparse) | RISK#<team> / <9 - severity>#<breached_at>#<lead> |
 | a team's breaches that lasted beyond then | Query GSI4 (sparse) | BREACHED#<team> / <ended or 9999>#<lead>#<clock> |
 | the configuration | Query | CONFIG / <kind>#<id>; CONFIG / STAMP counts its changes |
@@ -81,6 +82,8 @@ class LeadItem(Item):
     GSI3SK = UnicodeAttribute(null=True)
     GSI4PK = UnicodeAttribute(null=True)
     GSI4SK = UnicodeAttribute(null=True)
+    GSI5PK = UnicodeAttribute(null=True)
+    GSI5SK = UnicodeAttribute(null=True)
 
 
 class EventItem(Item):

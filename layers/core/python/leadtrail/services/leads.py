@@ -199,7 +199,9 @@ def _partitions(query: Query, caller: Caller, company: Company, by_risk: bool) -
     if query.owner and not by_risk:
         return [("owner", query.owner)]
     teams = [query.team] if query.team else sorted(company.teams) if caller.sees_all else [caller.team]
-    return [("risk" if by_risk else "team", team) for team in teams if caller.sees_team(team)]
+    listing = "risk" if by_risk else "stage" if query.stage else "team"
+    behind = f"#{query.stage}" if listing == "stage" else ""
+    return [(listing, f"{team}{behind}") for team in teams if caller.sees_team(team)]
 
 
 def _of_number(number: str, store: Store, after: str) -> Walk:

@@ -273,7 +273,7 @@ class Store(Protocol):
         """Read what a person's command on a lead needs in one batch."""
 
     def listed(self, listing: str, name: str, *, after: str = "", size: int = 50) -> Iterator[Listed]:
-        """Yield the leads of an owner or a team, newest first, or of a team's risk index, worst first."""
+        """Yield the leads of an owner, a team or its stage (``team#stage``), newest first, or at risk, worst first."""
 
     def breached_beyond(self, team: str, at: datetime) -> Iterator[str]:
         """Yield the ids of a team's leads with a breach that lasted beyond ``at`` (aware UTC); one may come twice."""
