@@ -10,7 +10,20 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from console import configuring, connection, exporting, handing_over, importing, lead_import, model, verifying
+from console import (
+    configuring,
+    connection,
+    exporting,
+    handing_over,
+    importing,
+    lead_import,
+    model,
+    replaying,
+    source_trial,
+    sources,
+    verifying,
+)
+from console.source_wish import Wish
 from infra import local
 from infra.ministack import LocalError
 from leadtrail.domain.errors import LeadtrailError
@@ -21,6 +34,8 @@ models = typer.Typer(no_args_is_help=True, help="语音识别模型")
 app.add_typer(models, name="model")
 leads = typer.Typer(no_args_is_help=True, help="线索名单：导入与导出")
 app.add_typer(leads, name="leads")
+source = typer.Typer(no_args_is_help=True, help="线索来源：添加、试发、更换密钥与列表")
+app.add_typer(source, name="source")
 MODELS = Path("layers/model")
 MODEL_RECORD = Path("layers/speech/model.json")
 
@@ -140,6 +155,102 @@ def export_leads(
         _fail(str(error))
 
 
+@source.command("add")
+def add_source(
+    name: Annotated[str, typer.Argument(help="来源的名称，也是地址的一部分，例如 guanwang")],
+    *,
+    provider: Annotated[str, typer.Option(help="提供方，见 docs/sources.md")],
+    team: Annotated[str, typer.Option(help="线索归哪个小组")],
+    fields: Annotated[list[str] | None, typer.Option("--field", help="角色=字段，例如 phone=field_2")] = None,
+    owner: Annotated[str | None, typer.Option(help="默认负责人的编号；不写则按小组的分配规则")] = None,
+    allow_ips: Annotated[list[str] | None, typer.Option("--allow-ip", help="只接受这些网段（没有签名的来源）")] = None,
+    hosts: Annotated[list[str] | None, typer.Option("--recording-host", help="录音从哪些主机获取")] = None,
+    secret: Annotated[
+        Path | None, typer.Option("--secret-from-file", help="从文件读取密钥，而不是询问", exists=True, dir_okay=False)
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="已有同名来源时改为现在的配置，密钥不变")] = False,
+) -> None:
+    """添加一个来源：写入配置与密钥，并列出要在对方后台填写的内容。"""
+    wish = Wish(name, provider, team, tuple(fields or ()), owner, tuple(allow_ips or ()), tuple(hosts or ()))
+    try:
+        sources.add(wish, _world(), ask=_ask, file=secret, replace=replace)
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
+@source.command("test")
+def try_source(
+    name: Annotated[str, typer.Argument(help="来源的名称")],
+    token: Annotated[str | None, typer.Option(help="地址末尾的令牌，或整个地址；不写则询问")] = None,
+) -> None:
+    """像提供方那样签名，向真实的地址发送一条测试线索。"""
+    try:
+        status = source_trial.run(name, _world(), token=token, ask=_ask)
+    except LeadtrailError as error:
+        _fail(str(error))
+    raise typer.Exit(status)
+
+
+@source.command("rotate")
+def rotate_source(
+    name: Annotated[str, typer.Argument(help="来源的名称")],
+    secret: Annotated[
+        Path | None, typer.Option("--secret-from-file", help="从文件读取新密钥", exists=True, dir_okay=False)
+    ] = None,
+    done: Annotated[bool, typer.Option("--done", help="对方已换好：旧密钥失效")] = False,
+) -> None:
+    """更换来源的密钥：新旧同时有效，直到 --done。"""
+    try:
+        if done:
+            sources.finish(name, _world())
+        else:
+            sources.rotate(name, _world(), ask=_ask, file=secret)
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
+@source.command("list")
+def list_sources() -> None:
+    """列出来源：提供方、小组、地址与有效密钥的个数。"""
+    try:
+        sources.listing(_world())
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
+@app.command()
+def replay(
+    name: Annotated[str | None, typer.Option("--source", help="来源的名称")] = None,
+    since: Annotated[str | None, typer.Option(help="从何时起，例如 2026-11-01 或 2026-11-01T09:00")] = None,
+    only_parked: Annotated[bool, typer.Option("--parked", help="只重放搁置的")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只试算，不写入")] = False,
+) -> None:
+    """把已收到的投递按现在的解析与配置再处理一遍，只写入不同之处；可重复。"""
+    try:
+        tally = replaying.run(_world(), source=name, since=since, only_parked=only_parked, dry_run=dry_run)
+    except LeadtrailError as error:
+        _fail(str(error))
+    raise typer.Exit(tally.status)
+
+
+@app.command()
+def parked(name: Annotated[str | None, typer.Option("--source", help="来源的名称")] = None) -> None:
+    """列出没有成为线索的投递及其原因。"""
+    try:
+        replaying.parked(_world(), source=name)
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
+@app.command()
+def rejected(name: Annotated[str | None, typer.Option("--source", help="来源的名称")] = None) -> None:
+    """列出被拒绝的投递的样本：只有结构，没有内容，保留七天。"""
+    try:
+        replaying.rejected(_world(), source=name)
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
 @models.command("fetch")
 def fetch_model(
     url: Annotated[str, typer.Option(help="模型压缩包的地址")] = model.MODEL_URL,
@@ -150,6 +261,12 @@ def fetch_model(
     except model.ModelFetchError as error:
         _fail(str(error))
     typer.echo(f"{fetched.path}  sha256 {fetched.sha256}")
+
+
+def _ask(question: str) -> str:
+    """Ask for a secret, which is not shown as it is typed."""
+    said: str = typer.prompt(question, hide_input=True, default="", show_default=False)
+    return said
 
 
 def _world() -> World:

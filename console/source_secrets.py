@@ -1,4 +1,4 @@
-"""The secrets of a source: drawn by us, or given by the provider; two of them are valid while one replaces the other."""
+"""The secrets of a source: drawn by us, or given by the provider; nothing here is written or shown."""
 
 from __future__ import annotations
 

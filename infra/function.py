@@ -140,12 +140,13 @@ class Function(Construct):
         return dead_letter_queue(self, "DeadLetters", tls_only=not house.choices.local) if asynchronous else None
 
 
-def dead_letter_queue(scope: Construct, id: str, *, tls_only: bool) -> sqs.Queue:
+def dead_letter_queue(scope: Construct, id: str, *, tls_only: bool, key: kms.IKey | None = None) -> sqs.Queue:
     """A queue for what could not be done, kept as long as SQS allows; docs/runbook.md says how to do it again."""
     return sqs.Queue(
         scope,
         id,
         retention_period=Duration.days(retention.DEAD_LETTER_DAYS),
-        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        encryption=sqs.QueueEncryption.KMS if key else sqs.QueueEncryption.SQS_MANAGED,
+        encryption_master_key=key,
         enforce_ssl=tls_only,
     )

@@ -1,6 +1,7 @@
 """Work that waits for a function: a queue, how it is handed over, and what was given up after all tries."""
 
 from aws_cdk import Duration
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -18,18 +19,24 @@ class WorkQueue(Construct):
         dead_letters: what was given up.
     """
 
-    def __init__(self, scope: Construct, name: str, *, pause: Duration, tries: int, tls_only: bool) -> None:
-        """Create both; `pause` is how long a message is hidden from others once a function was handed it."""
+    def __init__(
+        self, scope: Construct, name: str, *, pause: Duration, tries: int, tls_only: bool, key: kms.IKey | None
+    ) -> None:
+        """Create both; `pause` is how long a message is hidden from others once a function was handed it.
+
+        `key` encrypts what waits instead of SQS's own.
+        """
         super().__init__(scope, name.title())
         self.name = name
         self._pause = pause
-        self.dead_letters = dead_letter_queue(self, "DeadLetters", tls_only=tls_only)
+        self.dead_letters = dead_letter_queue(self, "DeadLetters", tls_only=tls_only, key=key)
         self.queue = sqs.Queue(
             self,
             "Queue",
             visibility_timeout=pause,
             retention_period=Duration.days(retention.DEAD_LETTER_DAYS),
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            encryption=sqs.QueueEncryption.KMS if key else sqs.QueueEncryption.SQS_MANAGED,
+            encryption_master_key=key,
             enforce_ssl=tls_only,
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=tries),
         )

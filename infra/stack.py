@@ -104,10 +104,16 @@ class Leadtrail(Stack):
 
     def _queue(self) -> None:
         """What waits for a function. How long it takes until a message is given up: the pause, times the tries."""
-        self.uploaded = self._work("uploaded", pause=Duration.minutes(30), tries=3)
-        self.deliveries = self._work("deliveries", pause=Duration.minutes(2), tries=200)  # the table is back in 6 h
-        self.fetches = self._work("fetches", pause=Duration.minutes(20), tries=6)
-        self.enrichments = self._work("enrichments", pause=Duration.minutes(5), tries=100)  # WeCom is, in 8 h
+        self.uploaded = self._work(
+            "uploaded", pause=Duration.minutes(30), tries=3, key=None
+        )  # S3 could not write there
+        self.deliveries = self._work(
+            "deliveries", pause=Duration.minutes(2), tries=200, key=self.key
+        )  # the table is back in 6 h
+        self.fetches = self._work("fetches", pause=Duration.minutes(20), tries=6, key=self.key)
+        self.enrichments = self._work(
+            "enrichments", pause=Duration.minutes(5), tries=100, key=self.key
+        )  # WeCom is, in 8 h
         self.queues: Sequence[WorkQueue] = (self.uploaded, self.deliveries, self.fetches, self.enrichments)
 
     def _employ(self) -> None:
@@ -317,8 +323,8 @@ class Leadtrail(Stack):
             network=network,
         )
 
-    def _work(self, name: str, *, pause: Duration, tries: int) -> WorkQueue:
-        return WorkQueue(self, name, pause=pause, tries=tries, tls_only=not self.choices.local)
+    def _work(self, name: str, *, pause: Duration, tries: int, key: kms.IKey | None) -> WorkQueue:
+        return WorkQueue(self, name, pause=pause, tries=tries, tls_only=not self.choices.local, key=key)
 
     def _schedule(self, id: str, function: Function, expression: str, *, retries: int, max_age: Duration) -> None:
         zone = self.choices.company_zone

@@ -58,7 +58,7 @@ class Secrets:
         return values
 
     def write(self, name: str, values: Sequence[Mapping[str, str]]) -> None:
-        """Make ``values`` the valid ones of ``<prefix><name>``, the current first; the secret is made where there is none.
+        """Make ``values`` the valid ones of ``<prefix><name>``, the current first; a secret that is not there is made.
 
         For the operator's console: no deployed function may write secrets. Others notice within a minute.
         """

@@ -41,8 +41,8 @@ class World:
 
     @cached_property
     def dynamodb(self) -> Any:
-        """The DynamoDB client."""
-        return client("dynamodb")
+        """The DynamoDB client; a function that can put what the table does not take into a queue gives up in time."""
+        return client("dynamodb", hurried=bool(self.settings.deliveries_queue))
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -141,15 +141,18 @@ class World:
         return self.secrets.text(self.settings.key_secret).encode()
 
 
-def client(service: str) -> Any:
-    """Return a boto3 client that signs with SigV4 and gives up in time for its caller to answer."""
+def client(service: str, *, hurried: bool = False) -> Any:
+    """Return a boto3 client that signs with SigV4 and gives up in time for its caller to answer.
+
+    ``hurried``: after at most 5 s, so that something else can still be done within a provider's patience.
+    """
     import boto3  # noqa: PLC0415 - importing this module stays free
     from botocore.config import Config  # noqa: PLC0415 - see above
 
     timeouts: dict[str, Any] = {
-        "connect_timeout": 2,
-        "read_timeout": 10,
-        "retries": {"mode": "standard", "max_attempts": 3},
+        "connect_timeout": 1 if hurried else 2,
+        "read_timeout": 2 if hurried else 10,
+        "retries": {"mode": "standard", "max_attempts": 2 if hurried else 3},
     }
     if service == "s3":
         # boto3 still signs presigned URLs as SigV2 in us-east-1 unless told (FACTS).
