@@ -63,7 +63,7 @@ EARLIER = (
 def fill(stack: Mapping[str, Any], outputs: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
     """Seed configuration, secrets and leads, once however often it is called; return `sources` of stack.json."""
     del outputs  # all that is needed stands in the stack
-    world = _world(stack)
+    world = LocalWorld(stack)
     configure(world.config, now=world.now())
     if world.config.configured("policy", "huanan") is None:
         world.config.put("policy", "huanan", HUANAN_POLICY, now=world.now())
@@ -80,12 +80,6 @@ def fill(stack: Mapping[str, Any], outputs: Mapping[str, str]) -> Mapping[str, M
         _today(sources["standard"])
         _morning(stack, world)
     return sources
-
-
-def _world(stack: Mapping[str, Any]) -> LocalWorld:
-    functions = LocalWorld(stack).client("lambda")
-    webhook = functions.get_function_configuration(FunctionName=stack["functions"]["webhook"])
-    return LocalWorld({**stack, "key_secret": webhook["Environment"]["Variables"]["KEY_SECRET"]})
 
 
 def _sources(stack: Mapping[str, Any], manager: Any) -> dict[str, dict[str, str]]:

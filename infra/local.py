@@ -215,6 +215,7 @@ def describe(
         "aws": asdict(aws),
         "table": outputs["TableName"],
         "buckets": {name: outputs[f"{name.title()}Bucket"] for name in ("uploads", "reports", "archive")},
+        "key_secret": outputs["KeySecret"],
         "functions": json.loads(outputs["Functions"]),
         "users": [_person(user) | {"token": sign_in(cognito, client_id, user.name)} for user in users],
         "sources": {},

@@ -269,6 +269,7 @@ class Leadtrail(Stack):
             "UploadsBucket": self.buckets.uploads.bucket_name,
             "ReportsBucket": self.buckets.reports.bucket_name,
             "ArchiveBucket": self.buckets.archive.bucket_name,
+            "KeySecret": self.key_secret.arn,
             "Functions": self.to_json_string(names),
         }
         if self.identity.pool and self.identity.client:

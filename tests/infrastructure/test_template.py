@@ -216,7 +216,7 @@ def test_the_outputs_are_what_the_operator_and_the_local_mode_read(deployed: Ass
     names = re.findall(r'"(\w+)":"', "".join(texts(outputs["Functions"]["Value"])))
 
     assert set(outputs) == {
-        "ApiId", "ApiUrl", "TableName", "UploadsBucket", "ReportsBucket", "ArchiveBucket",
+        "ApiId", "ApiUrl", "TableName", "UploadsBucket", "ReportsBucket", "ArchiveBucket", "KeySecret",
         "UserPoolId", "UserPoolClientId", "Functions",
     }  # fmt: skip
     assert sorted(names) == sorted(FUNCTIONS)

@@ -191,22 +191,22 @@ def test_recordings_come_from_the_providers_hosts_unless_others_are_named(
     assert known["recording_hosts"] == kept
 
 
-WRONG: dict[str, dict[str, Any]] = {
-    "name": {"name": "官网"},
-    "provider": {"provider": "import"},
-    "team": {"team": "huabei"},
-    "owner": {"owner": "mgr-wang"},
-    "field": {"fields": ("phone",)},
-    "field ": {"fields": ("电话=field_1",)},
-    "field  ": {"fields": ("phone=a", "phone=b")},
-    "field   ": {"provider": "generic_cdr", "fields": ("id=uuid",)},
-    "allow-ip": {"allow_ips": ("203.0.113.9/24",)},
-    "allow-ip ": {"provider": "typeform", "allow_ips": ("203.0.113.0/24",)},
-    "recording-host": {"recording_hosts": ("https://rec.example.com/",)},
-}
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    ("name", {"name": "官网"}),
+    ("provider", {"provider": "import"}),
+    ("team", {"team": "huabei"}),
+    ("owner", {"owner": "mgr-wang"}),
+    ("field", {"fields": ("phone",)}),
+    ("field", {"fields": ("电话=field_1",)}),
+    ("field", {"fields": ("phone=a", "phone=b")}),
+    ("field", {"provider": "generic_cdr", "fields": ("id=uuid",)}),
+    ("allow-ip", {"allow_ips": ("203.0.113.9/24",)}),
+    ("allow-ip", {"provider": "typeform", "allow_ips": ("203.0.113.0/24",)}),
+    ("recording-host", {"recording_hosts": ("https://rec.example.com/",)}),
+]
 
 
-@pytest.mark.parametrize(("place", "change"), WRONG.items(), ids=WRONG.keys())
+@pytest.mark.parametrize(("place", "change"), WRONG)
 def test_what_makes_no_sense_is_refused_before_anything_is_written(
     desk: Desk, place: str, change: dict[str, Any]
 ) -> None:
@@ -215,7 +215,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(
     with pytest.raises(InvalidInputError) as refused:
         sources.add(Wish(**wish), desk.world, ask=nobody)
 
-    assert refused.value.facts["field"] == place.strip()
+    assert refused.value.facts["field"] == place
     assert desk.configured() is None
     assert desk.secrets() == []
 
