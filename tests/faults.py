@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeAlias
@@ -109,15 +109,20 @@ class Weather:
         session.events.register_last("after-call", self._after_call)
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[None]:
-        """Let calls of this thread fail as the seed and the name of the turn say."""
-        self._local.random = Random(f"{self._seed}/{name}")
+    def turn(self, name: str, meeting: threading.Barrier | None = None) -> Iterator[None]:
+        """Let calls of this thread fail as the seed and the name of the turn say.
+
+        Before its first transaction it waits for those that it is to meet: all have read before one of them writes.
+        """
+        self._local.random, self._local.meeting = Random(f"{self._seed}/{name}"), meeting
         try:
             yield
         finally:
             self._local.random = None
 
     def _before_call(self, model: Any, **_: Any) -> tuple[Any, dict[str, Any]] | None:
+        if model.name == "TransactWriteItems":
+            self._meet()
         kind, lasting = self._drawn(model.name)
         self._local.once, self._local.lost = (None, False) if lasting else (kind, False)
         if kind in (THROTTLED, CONFLICT):
@@ -140,6 +145,12 @@ class Weather:
         if getattr(self._local, "lost", False):
             self._local.lost = False
             raise ReadTimeoutError(endpoint_url="https://aws.example")
+
+    def _meet(self) -> None:
+        meeting, self._local.meeting = getattr(self._local, "meeting", None), None
+        if meeting is not None:
+            with suppress(threading.BrokenBarrierError):  # one of them found nothing to write, or failed before
+                meeting.wait()
 
     def _drawn(self, operation: str) -> tuple[str | None, bool]:
         random = getattr(self._local, "random", None)

@@ -8,11 +8,12 @@ from functions.ingest import samples, sources, taking, waiting
 from leadtrail.adapters.outage import OUTAGES
 from leadtrail.domain.company import Source
 from leadtrail.domain.delivery import Delivery
-from leadtrail.domain.errors import BusyError, LeadtrailError, NotFoundError, UnauthenticatedError
+from leadtrail.domain.errors import BodyTooLargeError, BusyError, LeadtrailError, NotFoundError, UnauthenticatedError
 from leadtrail.runtime import http, wiring
 from leadtrail.runtime.telemetry import count, instrumented, logger
 from leadtrail.services.intake import Outcome
 
+GATEWAY_BYTES = 10 * 1024 * 1024  # what API Gateway lets through: enough to see who sent too much
 AT_ONCE = 10  # messages of one request that are stored while its sender waits
 QUEUED = Outcome(None, "queued")
 
@@ -42,7 +43,10 @@ def _take(source_id: str, event: dict[str, Any], attempt: str) -> http.Answer:
         raise NotFoundError
     provider = sources.provider(source.provider)
     request = _request(source, event, world)
-    secret = provider.verify(request, world.source_secrets(source.secret))
+    secrets = world.source_secrets(source.secret)
+    if len(request.body) > http.LIMIT_BYTES:
+        raise _too_large(request, provider, secrets, world)
+    secret = provider.verify(request, secrets)
     if request.method == "GET":
         return provider.echo(request, secret)
     with samples.kept_when_refused(request, world):
@@ -54,11 +58,24 @@ def _take(source_id: str, event: dict[str, Any], attempt: str) -> http.Answer:
     return provider.acknowledge(outcomes[0].lead_id, outcomes[0].outcome)
 
 
+def _too_large(
+    request: sources.Request, provider: sources.Provider, secrets: list[dict[str, str]], world: wiring.World
+) -> BodyTooLargeError:
+    """Return the refusal of a body over the limit, whoever sent it; of one that a source signed, keep a sample."""
+    refusal = BodyTooLargeError(limit=http.LIMIT_BYTES)
+    try:
+        provider.verify(request, secrets)
+    except LeadtrailError:  # nobody's: refused all the same, and forgotten
+        return refusal
+    samples.keep(request, refusal, world)
+    return refusal
+
+
 def _stored(
     request: sources.Request, deliveries: tuple[Delivery, ...], world: wiring.World, attempt: str
 ) -> list[Outcome]:
     """Store the messages; what the table does not take now waits in a queue: many providers never try again."""
-    if len(deliveries) <= AT_ONCE:
+    if len(deliveries) <= AT_ONCE or not world.settings.deliveries_queue:
         try:
             return taking.take(request, deliveries, world, attempt=attempt)
         except OUTAGES as outage:
@@ -76,7 +93,7 @@ def _request(source: Source, event: dict[str, Any], world: wiring.World) -> sour
     return sources.Request(
         source,
         http_call["method"],
-        http.raw_body(event),
+        http.raw_body(event, limit=GATEWAY_BYTES),
         world.now(),
         http.headers(event),
         http.query(event),

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from tests.bench import calls, cold_start, event_log, figure, walking
+from tests.bench import calls, cold_start, cpu, event_log, faults, figure, walking
 from tests.bench.figure import Section
 
 PAGE = Path("docs/benchmarks.md")
+MEASURES = ("calls", "start", "due", "cpu", "faults")
 
 
 def main() -> int:
@@ -21,6 +22,8 @@ def main() -> int:
         "calls": calls.section,
         "start": cold_start.section,
         "due": lambda: walking.section(quick=asked.quick),
+        "cpu": cpu.section,
+        "faults": lambda: faults.section(faults.SAMPLE if asked.quick else faults.LEADS),
     }
     sections = [measures[name]() for name in measures if name in asked.only]
     if asked.log:
@@ -30,7 +33,8 @@ def main() -> int:
     if not asked.log:
         print("Import of an event log: not measured in this run (--log FILE, with a fresh demo running)")
     if asked.quick:
-        texts.pop(walking.NAME, None)  # a sample is no figure to keep
+        for sampled in (walking.NAME, faults.NAME):
+            texts.pop(sampled, None)  # a sample is no figure to keep
     before = PAGE.read_text("utf-8") if PAGE.exists() else ""
     PAGE.write_text(figure.page(before, texts.values()), "utf-8")
     broken = [each.name for section in sections for each in section.figures if each.holds is False]
@@ -41,9 +45,11 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", nargs="*", choices=("calls", "start", "due"), default=("calls", "start", "due"))
+    parser.add_argument("--only", nargs="*", choices=MEASURES, default=MEASURES)
     parser.add_argument(
-        "--quick", action="store_true", help=f"walk from {walking.SAMPLE} starts only, and keep it off the page"
+        "--quick",
+        action="store_true",
+        help=f"walk from {walking.SAMPLE} starts and send {faults.SAMPLE} leads only, and keep both off the page",
     )
     parser.add_argument("--log", type=Path, help="an event log to import into the running demo, which takes minutes")
     parser.add_argument("--date", type=date.fromisoformat, default=datetime.now(UTC).date(), help="day of the page")

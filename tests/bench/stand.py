@@ -113,7 +113,7 @@ def stand() -> Iterator[Stand]:
             os.environ.pop(name, None)
         stack.enter_context(mock_aws())
         stack.enter_context(redirect_stdout(StringIO()))
-        _create()
+        create()
         ledger, clock = Ledger(), TimeTravel()
         boto3.setup_default_session()
         boto3.DEFAULT_SESSION.events.register("before-call", ledger.note)
@@ -128,7 +128,7 @@ def stand() -> Iterator[Stand]:
         yield Stand(world, clock, ledger)
 
 
-def _create() -> None:
+def create() -> None:
     """Create the table of the synthesized template, the buckets and the secrets."""
     table = resources("AWS::DynamoDB::Table")[0]
     wanted = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")

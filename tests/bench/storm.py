@@ -1,4 +1,4 @@
-"""Deliveries of many leads as providers send them in bad times: twice, in the wrong order, five copies at once.
+"""Deliveries of many leads as providers send them in bad times: twice, in the wrong order, several at once.
 
 A sender that gets no 200 sends again. `audit` says what the table must hold when all is over.
 """
@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
+from threading import Barrier
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,9 +26,10 @@ from tests.integration.webhooks import Context, call_completed, http_event, lead
 DUPLICATES, REORDERED, BURSTS, COPIES = 0.3, 0.1, 0.05, 5
 SEED = 20260126
 TRIES = 60
+MEETING_S = 0.3  # how long those that come at once wait for each other before the first of them writes
 CDR_TOKEN = "an-address-that-nobody-guesses"
 CDR_SECRET = {"valid": [{"token_sha256": hashlib.sha256(CDR_TOKEN.encode()).hexdigest()}]}
-CDR = {
+CDR: dict[str, Any] = {
     "provider": "generic_cdr",
     "team": "huadong",
     "secret": "source/cdr",
@@ -41,6 +43,8 @@ CDR = {
         "recording_url": "recording",
     },
 }
+LANDING: dict[str, Any] = {"provider": "standard", "team": "huadong", "secret": "source/standard", "owner": "rep-li"}
+SOURCES: dict[str, dict[str, Any]] = {"cdr": CDR, "landing": LANDING}  # beside those of the simulated company
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +65,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """One delivery of a message at an instant (aware UTC), in so many copies at once."""
+    """Requests that are sent at once, at an instant (aware UTC)."""
 
     name: str
     at: datetime
-    message: Message
-    copies: int = 1
+    messages: tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +83,24 @@ class Plan:
     @property
     def deliveries(self) -> int:
         """How many requests this is before anything is sent again."""
-        return sum(each.copies for each in self.posted)
+        return sum(len(each.messages) for each in self.posted)
 
 
-def plan(leads: int, *, seed: int = SEED) -> Plan:
-    """Return the deliveries of so many leads, always the same ones for a seed."""
+def plan(leads: int, *, bursts: float = BURSTS, seed: int = SEED) -> Plan:
+    """Return the deliveries of so many leads, always the same ones for a seed; ``bursts`` is a share of them."""
     random = Random(seed)
-    messages = sorted((each for number in range(leads) for each in _messages(number)), key=lambda each: each.at)
-    waits = [random.uniform(2, 12) if random.random() < REORDERED else 0.0 for _ in messages]
-    placed = [(each.at + timedelta(seconds=wait), each) for each, wait in zip(messages, waits, strict=True)]
-    repeated = random.choices(placed, k=round(len(placed) * DUPLICATES / (1 - DUPLICATES)))
-    placed += [(at + timedelta(seconds=random.uniform(0, 30)), each) for at, each in repeated]
+    groups = sorted((each for number in range(leads) for each in _groups(number)), key=lambda each: each[0].at)
+    waits = [random.uniform(2, 12) if random.random() < REORDERED else 0.0 for _ in groups]
+    placed = [(each[-1].at + timedelta(seconds=wait), each) for each, wait in zip(groups, waits, strict=True)]
+    messages = [(at, message) for at, each in placed for message in each]
+    repeated = random.choices(messages, k=round(len(messages) * DUPLICATES / (1 - DUPLICATES)))
+    placed += [(at + timedelta(seconds=random.uniform(0, 30)), (each,)) for at, each in repeated]
     placed.sort(key=lambda each: each[0])
     posted = tuple(
-        Posted(f"{number}", at, message, COPIES if random.random() < BURSTS else 1)
-        for number, (at, message) in enumerate(placed)
+        Posted(f"{number}", at, each * COPIES if len(each) == 1 and random.random() < bursts else each)
+        for number, (at, each) in enumerate(placed)
     )
-    return Plan(leads, tuple(messages), posted)
+    return Plan(leads, tuple(message for _, message in messages), posted)
 
 
 def cdr(call_id: str, at: datetime, **said: Any) -> dict[str, Any]:
@@ -116,22 +120,33 @@ def cdr(call_id: str, at: datetime, **said: Any) -> dict[str, Any]:
     return event
 
 
-def _messages(number: int) -> Iterator[Message]:
-    """Yield what one person sends: a form, and by turns nothing more, another form, a call to us or a call by us."""
-    at, phone, key = NINE + timedelta(seconds=2 * number), f"138{number:08d}", f"form-{number}"
+def _groups(number: int) -> Iterator[tuple[Message, ...]]:
+    """Yield what one person sends: a form, and by turns nothing more, another form, a call to us or a call by us.
+
+    Every other pair of forms comes at once; every other person comes by a source whose leads are one rep's.
+    """
+    at, phone = NINE + timedelta(seconds=2 * number), f"138{number:08d}"
     later = at + timedelta(seconds=3)
-    yield Message("standard", key, at, lead_created(at, message_id=key, phone=phone, name=f"客户{number}"))
+    first = _form(("standard", "landing")[number % 2], f"form-{number}", at, phone=phone, name=f"客户{number}")
     match number % 4:
         case 1:
-            key, spelled = f"again-{number}", f"+86 {phone[:3]}-{phone[3:7]}-{phone[7:]}"
-            event = lead_created(later, message_id=key, phone=spelled, email=f"p{number}@example.com")
-            yield Message("standard", key, later, event)
+            spelled = f"+86 {phone[:3]}-{phone[3:7]}-{phone[7:]}"
+            second = _form("standard", f"again-{number}", later, phone=spelled, email=f"p{number}@example.com")
+            yield from [(first, second)] if number % 8 == 1 else [(first,), (second,)]
         case 2:
             key = f"call-{number}"
-            yield Message("cdr", key, later, cdr(key, later, customer=phone), offers_recording=True)
+            yield from [(first,), (Message("cdr", key, later, cdr(key, later, customer=phone), offers_recording=True),)]
         case 3:
             key = f"called-{number}"
-            yield Message("standard", key, later, call_completed(later, message_id=key, phone=phone))
+            event = call_completed(later, message_id=key, phone=phone)
+            yield from [(first,), (Message("standard", key, later, event),)]
+        case _:
+            yield (first,)
+
+
+def _form(source: str, key: str, at: datetime, **said: str) -> Message:
+    event = lead_created(at, message_id=key, **said)
+    return Message(source, key, at, {**event, "pathParameters": {"source": source}})
 
 
 @dataclass(slots=True)
@@ -142,6 +157,7 @@ class Storm:
     weather: Weather
     queue: str = ""
     sent: int = 0
+    undone: list[str] = field(default_factory=list)
     raised: list[str] = field(default_factory=list)
     answers: Counter[int] = field(default_factory=Counter)
 
@@ -150,7 +166,11 @@ class Storm:
         with ThreadPoolExecutor(workers) as pool:
             waiting: list[Future[None]] = []
             for posted in planned.posted:
-                copies = [pool.submit(self._insist, posted, copy) for copy in range(posted.copies)]
+                meeting = Barrier(len(posted.messages), timeout=MEETING_S) if len(posted.messages) > 1 else None
+                copies = [
+                    pool.submit(self._insist, f"{posted.name}/{copy}", posted.at, message, meeting)
+                    for copy, message in enumerate(posted.messages)
+                ]
                 if one_by_one:
                     [each.result() for each in copies]
                 waiting += copies
@@ -158,18 +178,17 @@ class Storm:
         self._settle("drain", lambda: not self.queue or self._drained())
         self._settle("parked", self._unparked)
 
-    def _insist(self, posted: Posted, copy: int) -> None:
+    def _insist(self, name: str, at: datetime, message: Message, meeting: Barrier | None) -> None:
         """Send one copy until it is answered 200."""
-        self.world.clock.at = max(self.world.clock.at, posted.at)
+        self.world.clock.at = max(self.world.clock.at, at)
         for tried in range(TRIES):
-            name = f"{posted.name}/{copy}/{tried}"
-            with self.weather.turn(name):
-                status = self._answered(posted.message.event, name)
+            with self.weather.turn(f"{name}/{tried}", None if tried else meeting):
+                status = self._answered(message.event, f"{name}/{tried}")
             if status == 200:
                 return
             if status < 500:
-                raise RuntimeError(f"{posted.message.key} was answered {status}")
-        raise RuntimeError(f"{posted.message.key} was refused {TRIES} times")
+                raise RuntimeError(f"{message.key} was answered {status}")
+        self.undone.append(f"{message.key} was refused {TRIES} times")
 
     def _answered(self, event: dict[str, Any], name: str) -> int:
         self.sent += 1
@@ -191,7 +210,7 @@ class Storm:
                     continue
             if done:
                 return
-        raise RuntimeError(f"{name}: not done after {TRIES} rounds")
+        self.undone.append(f"{name}: not done after {TRIES} rounds")
 
     def _drained(self) -> bool:
         """Hand what waits in the queue to its worker, message by message; what fails stays."""

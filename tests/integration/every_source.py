@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from wechatpy.enterprise.crypto import WeChatCrypto
+from wechatpy.enterprise.crypto import WeChatCrypto  # type: ignore[import-untyped]
 
 from functions.ingest import sources
 from functions.ingest.sources.xml import flat_xml
@@ -232,7 +232,7 @@ def _twilio(secret: Secret, parts: Parts, at: datetime, url: str) -> Parts:
 
 
 def _wecom(secret: Secret, parts: Parts, at: datetime, url: str) -> Parts:
-    message, headers, query = parts
+    message, headers, _ = parts
     crypto = WeChatCrypto(secret["token"], secret["encoding_aes_key"], secret["corp_id"])
     timestamp = str(int(at.timestamp()))
     said = flat_xml(crypto.encrypt_message(message, "n", timestamp).encode())

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import permutations
 from typing import Any
 
@@ -22,7 +23,7 @@ from functions.ingest.webhook import AT_ONCE
 from leadtrail.domain.lead import Lead
 from leadtrail.services.intake import Outcome
 from tests.integration.conftest import SETTINGS, TestWorld, TimeTravel
-from tests.integration.every_source import BY_ADDRESS, WITHOUT_NUMBER, Sender, leads, post, stored
+from tests.integration.every_source import Sender, leads, post, stored
 from tests.integration.webhooks import Context, call_completed, lead_created
 
 IN_OWN_WORDS: Mapping[str, Any] = {
@@ -260,7 +261,9 @@ def test_a_message_that_the_table_does_not_take_again_comes_again(
 
 
 def incompressible(size: int) -> str:
-    return "".join(random.Random(3).choices("".join(map(chr, range(0x23, 0x5B))) + "abcdefghijklmnopqrstuvwxyz", k=size))
+    return "".join(
+        random.Random(3).choices("".join(map(chr, range(0x23, 0x5B))) + "abcdefghijklmnopqrstuvwxyz", k=size)
+    )
 
 
 @pytest.mark.parametrize("size", [210_000, 245_000], ids=["just fits", "does not fit"])
@@ -448,9 +451,10 @@ class Exchange:
             [(row["session"] is not None, row["party"]) for row in fetches if row["lead"] == lead.lead_id],
         )
 
-    @property
+    @cached_property
     def settled(self) -> set[str]:
-        return self.__dict__.setdefault("_settled", set())
+        """The leads of the customers before."""
+        return set()
 
 
 @pytest.fixture
@@ -485,12 +489,13 @@ def test_a_recording_and_its_call_come_to_the_same_in_either_order(
     )
 
 
+@pytest.mark.parametrize("first", range(4), ids=["form", "missed call", "call back", "recording"])
 def test_a_form_a_missed_call_a_call_back_and_its_recording_come_to_one_state_in_every_order(
-    exchange: Exchange, clock: TimeTravel
+    exchange: Exchange, clock: TimeTravel, first: int
 ) -> None:
     began = clock()
     finals = {}
-    for number, order in enumerate(permutations(range(4))):
+    for number, order in enumerate(order for order in permutations(range(4)) if order[0] == first):
         clock.at = began + timedelta(minutes=10)
         exchange.phone = f"138001380{number:02d}"
         messages = [
@@ -506,7 +511,7 @@ def test_a_form_a_missed_call_a_call_back_and_its_recording_come_to_one_state_in
         run(clock)
         finals[order] = exchange.final()
 
-    assert len(finals) == 24
+    assert len(finals) == 6
     assert set(map(str, finals.values())) == {
         str(
             (
@@ -568,7 +573,6 @@ def test_a_parked_form_becomes_a_lead_once_its_fields_are_configured_right(
     body, headers, query = right.said(clock())
     post(sender.signed(body, clock(), headers=headers, query=query))
     [partition] = [pk for pk, sort in stored(world) if sort == "RECEIPT"]
-    began = clock()
     clock.at += timedelta(hours=1)
     world.config.put("source", sender.id, {**sender.body, "fields": {}}, now=clock())
     world.config.current()
@@ -579,4 +583,3 @@ def test_a_parked_form_becomes_a_lead_once_its_fields_are_configured_right(
 
     [lead] = leads(world)
     assert again == [Outcome(lead.lead_id, "created"), Outcome(lead.lead_id, "duplicate")]
-    assert lead.received_at == began + timedelta(hours=1)

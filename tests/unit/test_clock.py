@@ -20,9 +20,7 @@ State = tuple[str, int, str, datetime | None, datetime | None]
 
 
 def states(story: Story) -> list[State]:
-    return sorted(
-        (each.rule, each.episode, each.state, each.breached_at, each.met_at) for each in story.lead.clocks
-    )
+    return sorted((each.rule, each.episode, each.state, each.breached_at, each.met_at) for each in story.lead.clocks)
 
 
 def replayed(clock: Clock, happenings: Sequence[Happening]) -> Clock:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 DEPTH, WIDTH, NAME = 6, 40, 40
+_FIELD = re.compile(r"[\w.\[\]-]+", re.ASCII)
 _DIGITS = re.compile(r"\d")
 _TAG = re.compile(r"<([A-Za-z_][\w.-]{0,39})[\s>/]")
 
@@ -28,8 +29,16 @@ def of(body: bytes) -> Any:
             return "<broken JSON>"
     if text.lstrip()[:1] == "<":
         return [_name(tag) for tag in _TAG.findall(text)[:WIDTH]]
-    pairs = parse_qsl(text, keep_blank_values=True)
-    return {_name(name): f"<text {len(value)}>" for name, value in pairs[:WIDTH]} or "<text>"
+    return {_name(name): f"<text {len(value)}>" for name, value in _form(text)[:WIDTH]} or "<text>"
+
+
+def _form(text: str) -> list[tuple[str, str]]:
+    """Return the pairs of a form; none where a part is no pair or a name is no word: then it is what somebody said."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        return []
+    return pairs if all(_FIELD.fullmatch(name) for name, _ in pairs) else []
 
 
 def _value(value: Any, depth: int) -> Any:

@@ -17,16 +17,16 @@ DIGITS = 30  # a number with more digits is nobody's amount, and DynamoDB takes 
 Answer = dict[str, Any]
 
 
-def raw_body(event: Mapping[str, Any]) -> bytes:
+def raw_body(event: Mapping[str, Any], *, limit: int = LIMIT_BYTES) -> bytes:
     """Return the body's bytes as the sender signed them.
 
     Raises:
-        BodyTooLargeError: over 256 KB.
+        BodyTooLargeError: over ``limit`` bytes.
         MalformedBodyError: claims to be base64 and is not.
     """
     body = event.get("body") or ""
-    if len(body) > LIMIT_BYTES * 4 // 3 + 4:
-        raise BodyTooLargeError(limit=LIMIT_BYTES)
+    if len(body) > limit * 4 // 3 + 4:
+        raise BodyTooLargeError(limit=limit)
     try:
         raw = (
             base64.b64decode(body, validate=True)
@@ -35,8 +35,8 @@ def raw_body(event: Mapping[str, Any]) -> bytes:
         )
     except (binascii.Error, ValueError) as error:
         raise MalformedBodyError("not base64") from error
-    if len(raw) > LIMIT_BYTES:
-        raise BodyTooLargeError(limit=LIMIT_BYTES)
+    if len(raw) > limit:
+        raise BodyTooLargeError(limit=limit)
     return raw
 
 
