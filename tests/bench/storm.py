@@ -175,8 +175,9 @@ class Storm:
                     [each.result() for each in copies]
                 waiting += copies
             [each.result() for each in waiting]
-        self._settle("drain", lambda: not self.queue or self._drained())
-        self._settle("parked", self._unparked)
+        if self.queue:
+            self._settle("drain", self._drained, rounds=TRIES + 2 * planned.deliveries)
+        self._settle("parked", self._unparked, rounds=TRIES)
 
     def _insist(self, name: str, at: datetime, message: Message, meeting: Barrier | None) -> None:
         """Send one copy until it is answered 200."""
@@ -200,9 +201,9 @@ class Storm:
         self.answers[status] += 1
         return status
 
-    def _settle(self, name: str, work: Callable[[], bool]) -> None:
+    def _settle(self, name: str, work: Callable[[], bool], *, rounds: int) -> None:
         """Repeat work that others repeat in the cloud until it says that it is done."""
-        for tried in range(TRIES):
+        for tried in range(rounds):
             with self.weather.turn(f"{name}/{tried}"):
                 try:
                     done = work()
@@ -210,18 +211,18 @@ class Storm:
                     continue
             if done:
                 return
-        self.undone.append(f"{name}: not done after {TRIES} rounds")
+        self.undone.append(f"{name}: not done after {rounds} rounds")
 
     def _drained(self) -> bool:
-        """Hand what waits in the queue to its worker, message by message; what fails stays."""
+        """Hand one message of the queue to its worker, and leave it there where that fails; done when none waits."""
         queue = self.world.queues._client
-        while found := queue.receive_message(QueueUrl=self.queue, VisibilityTimeout=0).get("Messages", []):
-            for message in found:
-                record = {"messageId": message["MessageId"], "body": message["Body"]}
-                context = Context(f"drain-{message['ReceiptHandle'][:20]}")
-                if not replay.handler({"Records": [record]}, context)["batchItemFailures"]:
-                    queue.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        return True
+        found = queue.receive_message(QueueUrl=self.queue, VisibilityTimeout=0).get("Messages", [])
+        for message in found:
+            record = {"messageId": message["MessageId"], "body": message["Body"]}
+            context = Context(f"drain-{message['ReceiptHandle'][:20]}")
+            if not replay.handler({"Records": [record]}, context)["batchItemFailures"]:
+                queue.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return not found
 
     def _unparked(self) -> bool:
         """Let the schedule try what was parked; done when nothing waits any more."""

@@ -288,3 +288,15 @@ def test_who_dies_while_the_table_is_down_has_the_delivery_in_the_queue_or_sent_
 
     assert told == []
     assert "SendMessage" in seen
+
+
+def test_the_schedule_may_die_at_any_call_while_it_tries_what_was_parked() -> None:
+    early = Scenario(form(message_id="m"), before=(called(message_id="early"), form(message_id="m")))
+    with open_ward(early) as ward:
+        parked = ward.left()
+
+        told = differences(ward, lambda dies_at: ward.replay({}, dies_at))
+        left = ward.left()
+
+    assert told == []
+    assert [sum('"parked"' in text for text in each) for each in (parked, left)] == [1, 0]

@@ -508,6 +508,7 @@ OUTPUTS = {
     "UploadsBucket": "uploads-1",
     "ReportsBucket": "reports-1",
     "ArchiveBucket": "archive-1",
+    "KeySecret": "key-1",
     "UserPoolId": "pool-1",
     "UserPoolClientId": "client-1",
     "Functions": '{"sweep": "Leadtrail-Sweep", "daily": "Leadtrail-Daily"}',

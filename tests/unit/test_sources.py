@@ -557,7 +557,7 @@ def test_a_message_of_yesterday_is_refused() -> None:
 @pytest.mark.parametrize(
     ("event", "why"),
     [
-        (contact_event(ChangeType="del_external_contact"), "暂不处理的企业微信事件：del_external_contact"),
+        (contact_event(ChangeType="msg_audit_approved"), "暂不处理的企业微信事件：msg_audit_approved"),
         (contact_event(ExternalUserID=""), "事件中没有外部联系人"),
         ("<xml></xml>", "暂不处理的企业微信事件：未知"),
     ],

@@ -47,6 +47,7 @@ from datetime import datetime
 from typing import Any
 
 from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import AttributeNullError
 from pynamodb.models import Model
 
 from leadtrail.domain.instant import to_text
@@ -67,6 +68,24 @@ class Item(Model):
     PK = UnicodeAttribute(hash_key=True)
     SK = UnicodeAttribute(range_key=True)
     expires_at = NumberAttribute(null=True)
+
+    def serialize(self, null_check: bool = True) -> Raw:
+        """Return the item in DynamoDB's own form.
+
+        As PynamoDB does, without its search for lists and maps, of which these items have none: a webhook writes some
+        fifteen items, and this is a thirtieth of its processor time.
+
+        Raises:
+            AttributeNullError: something that an item of this kind must have is missing.
+        """
+        known, item = self.attribute_values, {}
+        for name, attribute in self.get_attributes().items():
+            value = known.get(name)
+            if value is not None:
+                item[attribute.attr_name] = {attribute.attr_type: attribute.serialize(value)}
+            elif null_check and not attribute.null:
+                raise AttributeNullError(name)
+        return item
 
 
 class LeadItem(Item):

@@ -5,13 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 
 from leadtrail.domain.identity import Identity
 
 PARSER = 1  # the version of the parsers; a replay with a newer one derives the delivery again
 CONTACTS = 20  # numbers and addresses that one person's item keeps: whoever fills in a form cannot fill it up
+
+
+def _slots(value: object) -> object:
+    """Return what an encoder does not know: a dataclass by its fields, anything else (an instant) as text."""
+    if is_dataclass(value):
+        return {one.name: getattr(value, one.name) for one in fields(value)}
+    return str(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=_slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +107,4 @@ class Delivery:
 
     def canonical(self) -> str:
         """Return all that was read as one text: equal for equal readings, whatever the order of fields."""
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, default=str)
+        return _ENCODER.encode(_slots(self))

@@ -20,6 +20,7 @@ from leadtrail.domain.instant import to_text
 SCHEMA = 1
 GENESIS = "0" * 64
 Facts = Mapping[str, Any]
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +71,23 @@ def canonical(value: object) -> bytes:
     Raises:
         TypeError: a float or an object that canonical JSON has no form for.
     """
-    return json.dumps(_plain(value), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    return _CANONICAL.encode(_plain(value)).encode()
 
 
 def _plain(value: object) -> object:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
+        return _composed(value)
     if isinstance(value, Mapping):
-        return {unicodedata.normalize("NFC", key): _plain(item) for key, item in value.items()}
+        return {_composed(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     raise TypeError(f"a trail holds no {type(value).__name__}")
+
+
+def _composed(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def text_hash(text: Mapping[str, str] | None, salt: bytes) -> str | None:
