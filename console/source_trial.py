@@ -17,13 +17,18 @@ from urllib.parse import urlencode, urlsplit
 from rich.console import Console
 
 from console import sources
+from console.handing_over import operator
 from console.source_guide import GUIDES, TOKEN
 from console.source_secrets import Prompt, hash_of
 from functions.ingest.sources import Request, Sample, Secret, provider
+from leadtrail.domain import lifecycle
 from leadtrail.domain.company import Source
 from leadtrail.domain.errors import InvalidInputError
+from leadtrail.domain.lead import LOST
+from leadtrail.domain.trail import Happening
 from leadtrail.runtime.wiring import World
-from leadtrail.services.ports import Receipt
+from leadtrail.services.intake import CREATED
+from leadtrail.services.ports import Change, Receipt
 
 PATIENCE_S = 75.0  # functions notice a new source or secret within a minute
 PAUSE_S = 5.0
@@ -73,9 +78,26 @@ def run(
         screen.print(f"结果 {receipt.outcome}{why}，线索 {receipt.lead_id or '无'}", markup=False)
     if not receipts:
         screen.print("已收下，尚在队列中，稍后入库")
-    if any(receipt.lead_id for receipt in receipts):
-        screen.print("测试线索与真实线索一样分配和计时，请处理后关闭", style="yellow")
+    for receipt in receipts:
+        if receipt.lead_id and receipt.outcome == CREATED:
+            _close(receipt.lead_id, world)
+            screen.print("测试线索已关闭，不再计时", style="dim")
     return 0
+
+
+def _close(lead_id: str, world: World) -> None:
+    """Close the lead of a test as lost: nobody is to be told that it was left alone."""
+
+    def once() -> None:
+        lead, now = world.store.lead(lead_id), world.now()
+        if lead is None or not lead.is_open:
+            return
+        closed = Happening("lead.closed", now, operator(), {"outcome": LOST, "stage": lead.stage, "why": "source-test"})
+        world.store.commit(
+            Change(lead_id=lead_id, recorded_at=now, lead=lead, happenings=lifecycle.close(lead, closed))
+        )
+
+    world.store.settled(once)
 
 
 def _proof(source: Source, secrets: list[dict[str, str]], token: str | None, ask: Prompt) -> tuple[Secret, str]:

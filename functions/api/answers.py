@@ -214,7 +214,7 @@ def _lead(lead: Lead, person: Person | None, zone: ZoneInfo) -> dict[str, Any]:
     return {
         "id": lead.lead_id,
         "person_id": lead.person_id,
-        "name": (person.contact.name if person else "") or NAMELESS,
+        "name": identity.veiled(person.contact.name if person else "") or NAMELESS,
         "phone": identity.masked(phones[0]) if phones else None,
         "source": lead.source,
         "sources": [SourceAnswer(source=entry.source, at=local(entry.at, zone)) for entry in lead.sources],

@@ -49,11 +49,18 @@ class Entry(Request):
     remove: Entries = Field(default_factory=list)
 
 
+VISIBLE = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+$"
+"""No line breaks, control characters or marks of the direction of writing: a name is one line that reads as it is."""
+
+
 class ContactCorrection(Request):
     """What is wrong about a contact, and why it is known to be."""
 
     reason: Reason
-    name: Annotated[str, StringConstraints(strip_whitespace=True), Field(min_length=1, max_length=100)] | None = None
+    name: (
+        Annotated[str, StringConstraints(strip_whitespace=True, pattern=VISIBLE), Field(min_length=1, max_length=100)]
+        | None
+    ) = None
     phones: Entry = Entry()
     emails: Entry = Entry()
 

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from functions.ingest import sources, taking, waiting
+from functions.ingest import taking, waiting
 from leadtrail.runtime import wiring
 from leadtrail.runtime.telemetry import count, instrumented, logger
 
@@ -28,9 +28,7 @@ def _is_taken(message: dict[str, Any]) -> bool:
     world = wiring.world()
     try:
         request = waiting.read(json.loads(message["body"]), world)
-        provider = sources.provider(request.source.provider)
-        secret = provider.verify(request, world.source_secrets(request.source.secret))
-        outcomes = taking.take(request, provider.parse(request, secret), world, attempt=message["messageId"])
+        outcomes = taking.take(request, taking.parsed(request, world), world, attempt=message["messageId"])
     except Exception:
         logger.exception("waiting delivery failed, to be tried again", message_id=message["messageId"])
         return False

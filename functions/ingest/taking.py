@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from functions.ingest import sources
-from leadtrail.domain.company import Source
 from leadtrail.domain.delivery import Delivery
 from leadtrail.domain.errors import UnauthenticatedError
 from leadtrail.runtime import wiring
@@ -55,7 +54,7 @@ def take_again(source_id: str, key: str, world: wiring.World, *, attempt: str) -
     if raw is None:
         return None
     request = sources.Request(source, "POST", raw, world.now(), body.headers, body.query)
-    delivery = next((one for one in _parsed(request, source, world) if one.receipt == key), None)
+    delivery = next((one for one in parsed(request, world) if one.receipt == key), None)
     if delivery is None:
         return None
     return intake.receive(
@@ -70,15 +69,20 @@ def take_again(source_id: str, key: str, world: wiring.World, *, attempt: str) -
     )
 
 
-def _parsed(request: sources.Request, source: Source, world: wiring.World) -> tuple[Delivery, ...]:
-    """Parse a body that was verified when it came: any secret that reads it will do."""
+def parsed(request: sources.Request, world: wiring.World) -> tuple[Delivery, ...]:
+    """Parse a body that was verified when it came: any of the source's secrets that reads it will do.
+
+    Raises:
+        UnauthenticatedError: none does: it was encrypted with one that the source has no longer.
+    """
+    source = request.source
     provider = sources.provider(source.provider)
     for secret in world.source_secrets(source.secret) or [{}]:
         try:
             return provider.parse(request, secret)
         except UnauthenticatedError:  # encrypted with another of the source's secrets
             continue
-    return ()
+    raise UnauthenticatedError
 
 
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:

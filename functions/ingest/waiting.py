@@ -1,4 +1,8 @@
-"""The queue of deliveries: a verified request that the table cannot take now waits there as it came."""
+"""The queue of deliveries: a verified request that the table cannot take now waits there as it came.
+
+Only the webhook writes to it, and only what it has verified: signatures and tokens stay behind, and a secret that is
+rotated meanwhile turns nothing away.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from functions.ingest import sources
+from functions.ingest import sources, taking
 from leadtrail.domain.errors import NotFoundError
 from leadtrail.domain.instant import from_text, to_text
 from leadtrail.runtime import wiring
@@ -28,11 +32,8 @@ def put(request: sources.Request, world: wiring.World) -> None:
     message: dict[str, Any] = {
         "source": request.source.id,
         "at": to_text(request.at),
-        "headers": dict(request.headers),
-        "query": dict(request.query),
-        "url": request.url,
-        "token": request.token,
-        "ip": request.ip,
+        "headers": taking.kept_headers(request.headers),
+        "query": taking.kept_query(request.query),
     }
     if len(packed) > MESSAGE_BYTES:
         message["archived"] = f"raw/{request.source.id}/{hashlib.sha256(request.body).hexdigest()}"
@@ -60,9 +61,6 @@ def read(message: Mapping[str, Any], world: wiring.World) -> sources.Request:
         received_at(message),
         message["headers"],
         message["query"],
-        url=message["url"],
-        token=message["token"],
-        ip=message["ip"],
     )
 
 

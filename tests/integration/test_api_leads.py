@@ -350,3 +350,15 @@ def test_a_stage_is_read_from_its_own_index_however_many_leads_the_team_has(
 
     assert [item["id"] for item in page["items"]] == [wanted]
     assert asked == ["stage"]
+
+
+def test_a_number_that_stands_in_a_name_is_masked_in_lists_and_clear_where_the_reading_is_kept(
+    world: TestWorld,
+) -> None:
+    lead_id = arrive(world, name="张三13988880099 转介绍13988880098")
+
+    listed = ask("GET", "/leads", user="chenzong").body["items"][0]["name"]
+    whole = ask("GET", f"/leads/{lead_id}", user="chenzong").body
+
+    assert listed == "张三139****0099 转介绍139****0098"
+    assert whole["contact"]["name"] == "张三13988880099 转介绍13988880098"

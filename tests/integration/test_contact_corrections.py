@@ -241,3 +241,12 @@ def test_a_lead_tells_what_it_became_part_of(world: TestWorld, clock: TimeTravel
     shown = ask("GET", f"/leads/{beside}").body
 
     assert (shown["status"], shown["merged_into"]) == ("merged", lead_id)
+
+
+@pytest.mark.parametrize("name", ["王\u202e明", "王明\n@all", "王\u200b明", "王\x07明"])
+def test_a_name_is_one_line_that_reads_as_it_is(world: TestWorld, name: str) -> None:
+    lead_id = arrive(world)
+
+    refused = ask("POST", f"/leads/{lead_id}/contact", body={"name": name, "reason": "客户来电更正"})
+
+    assert (refused.status, refused.body["field"]) == (422, "name")

@@ -13,6 +13,7 @@ from functions.ingest.webhook import handler
 from leadtrail.domain import lead as leads_of
 from leadtrail.domain import lifecycle
 from leadtrail.domain.identity import Identity
+from leadtrail.domain.instant import to_text
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.trail import Happening, verify
 from leadtrail.services.ports import Change, Committed, ConflictError, IdentityRow
@@ -403,3 +404,19 @@ def test_the_count_follows_the_owner_and_the_end(world: TestWorld, clock: TimeTr
 
     assert handed == {"rep-zhang": 0, "rep-li": 1}
     assert world.store.loads(["rep-li"]) == {"rep-li": 0}
+
+
+def test_work_on_a_merged_lead_is_refused_and_names_where_it_goes_on(world: TestWorld, two: tuple[str, str]) -> None:
+    older, younger = two
+    merge(younger, older)
+    touch = {"kind": "call", "direction": "out", "occurred_at": to_text(world.now()), "talk_s": 60}
+    upload = {"lead_id": younger, "file_name": "a.wav", "size": 9, "content_type": "audio/wav", "consent": True}
+
+    replies = [
+        ask("POST", f"/leads/{younger}/touches", user="wangfang", body=touch),
+        ask("POST", "/recordings", user="wangfang", body=upload),
+    ]
+
+    assert [(reply.status, reply.body["code"], reply.body["merged_into"]) for reply in replies] == [
+        (409, "already-merged", older)
+    ] * 2

@@ -607,8 +607,19 @@ def test_a_time_is_understood_as_call_systems_write_it(started_at: object) -> No
     assert parsed(generic_cdr, generic(starttime=started_at)).occurred_at == NINE
 
 
-@pytest.mark.parametrize("name", ["uuid", "type", "disnumber", "destnumber", "starttime", "billsec", "recordurl"])
-def test_a_configured_field_that_is_missing_is_named(name: str) -> None:
+def test_a_missed_call_without_its_optional_fields_is_taken() -> None:
+    body = generic(billsec=0)
+    del body["recordurl"]
+
+    delivery = parsed(generic_cdr, body)
+
+    assert delivery.recordings == ()
+    assert delivery.call is not None
+    assert delivery.call.talk_s == 0
+
+
+@pytest.mark.parametrize("name", ["uuid", "type", "disnumber", "starttime", "billsec"])
+def test_a_needed_field_that_is_missing_is_named(name: str) -> None:
     body = generic()
     del body[name]
 

@@ -41,7 +41,7 @@ def phone(text: str) -> Phone | None:
 
     Full-width digits, spaces, dashes, brackets, +86, 0086 and 86 are understood.
     """
-    digits = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text))
+    digits = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).removeprefix("tel:")
     if not re.fullmatch(r"\+?[0-9]{3,20}", digits, re.ASCII):
         return None
     if digits.startswith(("+", "00")):

@@ -13,6 +13,7 @@ from typing import Any
 from leadtrail.domain.company import Company
 from leadtrail.domain.errors import ForbiddenError, NotFoundError
 from leadtrail.domain.lead import Lead
+from leadtrail.domain.merging import require_unmerged
 
 RANKING = ("admin", "director", "manager", "rep")
 EVERYWHERE = ("admin", "director")
@@ -73,6 +74,18 @@ def groups(claim: object) -> tuple[str, ...]:
     if isinstance(claim, str):
         return tuple(claim.strip("[]").replace(",", " ").replace('"', " ").split())
     return tuple(str(group) for group in claim) if isinstance(claim, list | tuple) else ()
+
+
+def workable(lead: Lead | None, caller: Caller) -> Lead:
+    """Return a lead on which the caller may work: visible, and not a part of another by now.
+
+    Raises:
+        NotFoundError: absent, or somebody else's.
+        AlreadyMergedError: names the lead that it became part of: work goes on there.
+    """
+    seen = visible(lead, caller)
+    require_unmerged(seen)
+    return seen
 
 
 def visible(lead: Lead | None, caller: Caller) -> Lead:

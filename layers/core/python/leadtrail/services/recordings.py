@@ -17,7 +17,7 @@ from leadtrail.domain.errors import NotFoundError, RecordingRefusedError
 from leadtrail.domain.instant import to_text
 from leadtrail.domain.trail import Happening
 from leadtrail.services.idempotency import Command
-from leadtrail.services.people import Caller, visible
+from leadtrail.services.people import Caller, visible, workable
 from leadtrail.services.ports import Change, Objects, Recording, Store
 
 LARGEST = 100 * 1024 * 1024  # bytes: what the policy of an upload lets in
@@ -61,6 +61,7 @@ def request(
     Raises:
         RecordingRefusedError: no consent, or a type, size, name or time that is not let in; names the field.
         NotFoundError: the lead is absent, or not the caller's to see.
+        AlreadyMergedError: it became part of another lead, which is named.
         IdempotencyMismatchError: the key was used for something else.
     """
     content_type = _checked(upload, now)
@@ -69,7 +70,7 @@ def request(
         known = command.repeated(store.receipt(*command.receipt_at)) if command else None
         if known is not None:
             return known
-        lead = visible(store.lead(upload.lead_id) if ids.is_id(upload.lead_id) else None, caller)
+        lead = workable(store.lead(upload.lead_id) if ids.is_id(upload.lead_id) else None, caller)
         recording = _waiting(upload, content_type, now)
         answer = _opened(recording, objects, bucket, now)
         person = store.persons([lead.person_id]).get(lead.person_id)

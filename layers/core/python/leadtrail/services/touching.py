@@ -13,7 +13,7 @@ from leadtrail.domain.lead import Lead
 from leadtrail.domain.lifecycle import Timing
 from leadtrail.domain.trail import Happening
 from leadtrail.services.idempotency import Command
-from leadtrail.services.people import Caller, visible
+from leadtrail.services.people import Caller, workable
 from leadtrail.services.ports import Change, Configuration, Person, Store
 
 AHEAD = timedelta(minutes=5)  # a phone's clock may run ahead of ours by so much
@@ -62,6 +62,7 @@ def report(
 
     Raises:
         NotFoundError: absent, or somebody else's.
+        AlreadyMergedError: it became part of another lead, which is named.
         InvalidInputError: names the field that makes no sense.
         IdempotencyMismatchError: the command's key was used for something else.
         StaleLeadError: others were first eight times running.
@@ -74,7 +75,7 @@ def report(
         known = command.repeated(view.receipt) if command else None
         if known is not None:
             return _again(known)
-        lead = visible(view.lead, caller)
+        lead = workable(view.lead, caller)
         _check(said, lead, now)
         company = config.company(view.stamp)
         policy = company.policy_for(source=lead.source, team=lead.team)
