@@ -1,6 +1,7 @@
 """`leadtrail reassign --from REP`: somebody leaves; nothing new comes to them, and their open leads go to others.
 
 The rep is set inactive first, so that nothing arrives behind our back. Stopped half-way, run it again.
+`leadtrail reassign --unassigned` shares out the leads that nobody was free for, as every five minutes.
 Only ids are printed.
 """
 
@@ -47,6 +48,34 @@ def run(
     return 0 if done.is_complete else 1
 
 
+def run_waiting(world: World, *, team: str | None = None, console: Console | None = None) -> int:
+    """Assign the leads that wait for an owner, of ``team`` (id or name) or of all; return 0 when none waits any more.
+
+    Raises:
+        InvalidInputError: the company has no such team.
+    """
+    screen = console or Console()
+    teams = _teams(team, world)
+    complete = True
+    for each in teams:
+        done = handover.assign_waiting(each, store=world.store, config=world.config, now=world.now, actor=operator())
+        complete = complete and done.is_complete
+        screen.print(f"{each}：已分配 {sum(done.moved.values()):,} 条", markup=False)
+        _list([f"{rep_id}：{count:,} 条" for rep_id, count in sorted(done.moved.items())], screen)
+        if done.stayed:
+            screen.print("  仍有线索等待负责人：组内无人可接", style="red")
+        _failures(done, screen)
+    return 0 if complete else 1
+
+
+def _teams(wanted: str | None, world: World) -> list[str]:
+    teams = world.config.current().teams
+    named = [team.id for team in teams.values() if wanted is None or wanted in (team.id, team.name)]
+    if not named:
+        raise InvalidInputError("team", f"公司没有小组 {wanted}（现有：{'、'.join(sorted(teams))}）")
+    return sorted(named)
+
+
 def operator() -> str:
     """Return who runs this command, as trails name who did something: the name of the login."""
     try:
@@ -78,6 +107,10 @@ def _account(done: HandedOver, screen: Console) -> None:
     if done.stayed:
         screen.print(f"{len(done.stayed):,} 条仍未移交：团队中无人可接，请用 --to 指定接手人", style="red")
         _list(done.stayed, screen)
+    _failures(done, screen)
+
+
+def _failures(done: HandedOver, screen: Console) -> None:
     if done.failed:
         screen.print(f"{len(done.failed):,} 条写入失败，请再运行一次", style="red")
         _list([f"{lead_id}：{type(error).__name__}" for lead_id, error in done.failed], screen)

@@ -96,13 +96,24 @@ def verify(
 
 @app.command()
 def reassign(
-    leaver: Annotated[str, typer.Option("--from", help="离开的人的编号，例如 rep-lin")],
+    leaver: Annotated[str | None, typer.Option("--from", help="离开的人的编号，例如 rep-lin")] = None,
     to: Annotated[str | None, typer.Option("--to", help="接手人的编号；不写则按团队的分配规则")] = None,
     reason: Annotated[str | None, typer.Option(help="原因，写入每条线索的留痕")] = None,
+    unassigned: Annotated[bool, typer.Option("--unassigned", help="分配还没有负责人的线索")] = False,
+    team: Annotated[str | None, typer.Option(help="只分配一个小组的：编号或名称")] = None,
 ) -> None:
-    """有人离开：停用此人，并把名下未结束的线索逐条移交；可中断、可重复。"""
+    """有人离开：停用此人，并逐条移交名下未结束的线索；或用 --unassigned 分配还没有负责人的线索。可中断、可重复。"""
+    if unassigned == (leaver is not None):
+        _fail("请用 --from 指明离开的人，或用 --unassigned 分配还没有负责人的线索")
+    if unassigned and (to is not None or reason is not None):
+        _fail("--to 与 --reason 只能与 --from 同用")
+    if team is not None and not unassigned:
+        _fail("--team 只能与 --unassigned 同用")
     try:
-        status = handing_over.run(_world(), leaver, to=to, reason=reason)
+        if leaver is None:
+            status = handing_over.run_waiting(_world(), team=team)
+        else:
+            status = handing_over.run(_world(), leaver, to=to, reason=reason)
     except LeadtrailError as error:
         _fail(str(error))
     raise typer.Exit(status)

@@ -215,7 +215,10 @@ class Leadtrail(Stack):
                 function.may(*COMMIT, on=[table.table_arn])
         for function in (self.sweep, self.daily, self.rest):
             function.may("dynamodb:Query", on=[f"{table.table_arn}/index/*"])
-        self.replay.may("dynamodb:Query", on=[f"{table.table_arn}/index/GSI1"])  # what is parked
+        self.replay.may(
+            "dynamodb:Query",
+            on=[f"{table.table_arn}/index/GSI1", f"{table.table_arn}/index/GSI2"],  # what is parked; who waits
+        )
         self.link.may("dynamodb:PutItem", "dynamodb:UpdateItem", on=[table.table_arn])  # that a report was opened
 
         talks_to_providers = (self.webhook, self.replay, self.fetch, self.enrich)

@@ -35,7 +35,7 @@ class Table(Construct):
             removal_policy=RemovalPolicy.RETAIN if protected else RemovalPolicy.DESTROY,
         )
         self._index("GSI1", dynamodb.ProjectionType.KEYS_ONLY)  # who wakes by now: clocks and channels
-        self._index("GSI2", dynamodb.ProjectionType.ALL)  # leads of an owner
+        self._index("GSI2", dynamodb.ProjectionType.ALL)  # leads of an owner, and those that wait for one
         self._index("GSI3", dynamodb.ProjectionType.ALL)  # leads of a team
         self._index("GSI4", dynamodb.ProjectionType.ALL)  # leads of a team at risk, and its breaches (sparse)
         self._index("GSI5", dynamodb.ProjectionType.ALL)  # leads of a team in a stage

@@ -277,7 +277,7 @@ def clock(view: ClockView, zone: ZoneInfo) -> ClockAnswer:
         certainty=ticking.certainty,
         policy=PolicyVersion(name=ticking.policy, version=ticking.policy_version),
         explain=list(view.explained),
-        pauses=[],
+        pauses=[PauseAnswer(start=local(since, zone), end=local(until, zone)) for since, until in ticking.pauses],
         alerts=[_alert(alert, zone) for alert in view.alerts],
     )
 

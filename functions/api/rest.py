@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRouteError
 from pydantic import RootModel
 
-from functions.api import description, identity, leads, me, policies, recordings, reports
+from functions.api import description, identity, leads, me, owner, policies, recordings, reports
 from functions.api.operation import Area, Call, Operation
 from leadtrail.domain.errors import LeadtrailError, NotFoundError
 from leadtrail.runtime import http
@@ -20,7 +20,16 @@ class Document(RootModel[dict[str, Any]]):
 
 
 about = Area("接口说明")
-AREAS = (me.router, leads.router, identity.router, policies.router, recordings.router, reports.router, about)
+AREAS = (
+    me.router,
+    leads.router,
+    identity.router,
+    owner.router,
+    policies.router,
+    recordings.router,
+    reports.router,
+    about,
+)
 
 
 def operations() -> tuple[Operation, ...]:

@@ -1,4 +1,8 @@
-"""Deliveries are taken later: those that the table could not take (queue), and parked ones (every five minutes)."""
+"""What could not be done at once is done later.
+
+From the queue: deliveries that the table could not take. Every five minutes: parked deliveries, and leads that nobody
+was free for.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 from functions.ingest import taking, waiting
 from leadtrail.runtime import wiring
 from leadtrail.runtime.telemetry import count, instrumented, logger
+from leadtrail.services import handover
 
 PATIENCE = timedelta(hours=6)  # how long a parked delivery is tried again by itself; then an operator replays it
 SPARE_MS = 10_000
@@ -16,9 +21,10 @@ SPARE_MS = 10_000
 
 @instrumented
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Take what waits in the queue, and name what must come again; or try parked deliveries once more."""
+    """Take what waits in the queue, and name what must come again; or try once more what waits in the table."""
     if "Records" not in event:
         _try_parked(context)
+        _assign_waiting(context)
         return {}
     failed = [message for message in event["Records"] if not _is_taken(message)]
     return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
@@ -43,7 +49,7 @@ def _try_parked(context: Any) -> None:
     now = world.now()
     settled = tried = 0
     for source, key in world.store.waiting(since=now - PATIENCE, until=now):
-        if context.get_remaining_time_in_millis() < SPARE_MS:
+        if not _has_time(context):
             break
         tried += 1
         try:
@@ -54,3 +60,19 @@ def _try_parked(context: Any) -> None:
         settled += outcome is not None and outcome.lead_id is not None
     logger.info("parked deliveries tried", tried=tried, settled=settled)
     count("DeliveriesUnparked", settled)
+
+
+def _assign_waiting(context: Any) -> None:
+    world = wiring.world()
+    done = handover.assign_every_waiting(
+        store=world.store, config=world.config, now=world.now, has_time=lambda: _has_time(context)
+    )
+    for lead_id, error in done.failed:
+        logger.error("waiting lead failed", lead_id=lead_id, exc_info=error)
+    assigned = sum(done.moved.values())
+    logger.info("waiting leads assigned", assigned=assigned)
+    count("LeadsAssigned", assigned)
+
+
+def _has_time(context: Any) -> bool:
+    return bool(context.get_remaining_time_in_millis() >= SPARE_MS)

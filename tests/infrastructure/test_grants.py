@@ -54,6 +54,17 @@ def test_no_function_has_a_managed_policy(deployed: Assembly, name: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("name", "indexes"), [("replay", ["/index/GSI1", "/index/GSI2"]), ("sweep", ["/index/*"]), ("webhook", [])]
+)
+def test_a_function_asks_only_the_indexes_that_it_reads(deployed: Assembly, name: str, indexes: list[str]) -> None:
+    statements = [one for one in deployed.statements(name) if "dynamodb:Query" in pairs(one["Action"])]
+
+    places = {text for one in statements for text in texts(one["Resource"]) if "/index/" in text}
+
+    assert sorted(places) == indexes
+
+
+@pytest.mark.parametrize(
     ("name", "action", "places"),
     [
         ("webhook", "secretsmanager:GetSecretValue", [":secret:leadtrail/source/*"]),

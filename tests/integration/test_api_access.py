@@ -76,6 +76,8 @@ ROWS = {
     # whoever comes second finds nothing left to correct
     "POST /leads/{lead_id}/contact": Row("ok 404 404 422 404 422 422 401", {"name": "王晓明", "reason": REASON}),
     "POST /leads/{lead_id}/deals": Row(OWN.replace("seen", "ok"), {"reason": REASON}),
+    # a rep may not give away, not even an own lead; whoever comes second finds it given already
+    "POST /leads/{lead_id}/owner": Row("403 404 404 seen 404 409 409 401", {"owner": "rep-li", "reason": REASON}),
     "POST /recordings": Row(OWN, UPLOAD),
     "GET /recordings/{recording_id}": Row(OWN),
     "GET /recordings/{recording_id}/transcript": Row(OWN.replace("seen", "ok")),

@@ -19,6 +19,7 @@ API = {
     ("POST", "/leads/{lead_id}/split"),
     ("POST", "/leads/{lead_id}/contact"),
     ("POST", "/leads/{lead_id}/deals"),
+    ("POST", "/leads/{lead_id}/owner"),
     ("POST", "/recordings"),
     ("GET", "/recordings/{recording_id}"),
     ("GET", "/recordings/{recording_id}/transcript"),

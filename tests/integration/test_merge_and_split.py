@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,12 +16,14 @@ from leadtrail.domain.identity import Identity
 from leadtrail.domain.instant import to_text
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.trail import Happening, verify
-from leadtrail.services.ports import Change, Committed, ConflictError, IdentityRow
-from tests.integration.conftest import TestWorld, TimeTravel
+from leadtrail.services import explaining, watch
+from leadtrail.services.ports import Alert, Change, Committed, ConflictError, IdentityRow
+from tests.integration.conftest import NINE, TestWorld, TimeTravel
 from tests.integration.people import Reply, arrive, ask
 from tests.integration.webhooks import Context, lead_created
 
 FIRST, SECOND = "+8613800138000", "+8613900139000"
+HOUR = timedelta(hours=1)
 REASON = "客户来电确认是同一个人"
 
 
@@ -235,6 +237,60 @@ def test_what_the_merge_had_answered_is_owed_again_after_the_split(
     check_whole(world, *two)
 
 
+def test_what_the_loser_owed_runs_on_as_after_a_pause_and_says_so(
+    world: TestWorld, clock: TimeTravel, two: tuple[str, str]
+) -> None:
+    older, younger = two
+    touch(younger, clock, user="lisi")
+    before = {each["rule"]: each for each in ask("GET", f"/leads/{younger}/clocks", user="lisi").body["items"]}
+    clock.at += timedelta(minutes=5)
+    merge(older, younger)
+    clock.at += timedelta(hours=1)
+
+    split(older, younger)
+
+    clocks = ask("GET", f"/leads/{younger}/clocks", user="lisi").body["items"]
+    after = {each["rule"]: each for each in clocks if each["episode"] == 2}
+    assert set(after) == {"second_touch", "no_progress"}
+    pause = {"start": "2026-01-26T09:25:00.000+08:00", "end": "2026-01-26T10:25:00.000+08:00"}
+    for rule, each in after.items():
+        assert (each["started_at"], each["pauses"]) == (before[rule]["started_at"], [pause])
+        assert datetime.fromisoformat(each["due_at"]) - datetime.fromisoformat(before[rule]["due_at"]) == HOUR
+    assert after["second_touch"]["explain"] == [
+        "自然时间 01-26(周一) 09:20 至 01-26(周一) 09:25 计5分",
+        "自然时间 01-26(周一) 10:25 至 01-29(周四) 10:20 计71小时55分",
+        "01-26(周一) 09:25 至 01-26(周一) 10:25 暂停，不计时",
+    ]
+    assert after["no_progress"]["explain"][0].startswith("01-26(周一) 09:10–09:25 计15分")
+    check_whole(world, *two)
+
+
+def test_a_merge_and_its_split_hide_no_lateness_and_tell_nobody_twice(
+    world: TestWorld, clock: TimeTravel, two: tuple[str, str]
+) -> None:
+    older, younger = two
+    clock.at = NINE + timedelta(hours=2, minutes=10)
+    before = sweep(world)
+    merge(older, younger)
+    clock.at += timedelta(minutes=5)
+    split(older, younger)
+    clock.at += timedelta(minutes=1)
+
+    after = sweep(world)
+
+    assert sorted((alert.lead_id, alert.level) for alert in before) == [(older, 1), (younger, 1)]
+    assert after == ()
+    late = read(world, younger).clock("first_response", 2)
+    assert late is not None
+    assert (late.is_late, late.level, late.breached_at) == (True, 1, clock() - timedelta(minutes=6))
+    assert explaining.overdue_words(late, clock(), config=world.config) == "1分(工作时间)"
+    check_whole(world, *two)
+
+
+def sweep(world: TestWorld) -> tuple[Alert, ...]:
+    return watch.sweep(store=world.store, config=world.config, now=world.now()).alerts
+
+
 def test_what_came_later_stays_with_the_winner(world: TestWorld, clock: TimeTravel, two: tuple[str, str]) -> None:
     older, younger = two
     touch(younger, clock, user="lisi")
@@ -319,7 +375,25 @@ def test_a_closed_lead_is_not_merged(world: TestWorld, clock: TimeTravel, two: t
     assert (reply.status, reply.body["code"], reply.body["lead"]) == (409, "lead-closed", older.lead_id)
 
 
-def test_merges_in_a_row_are_undone_in_turn(world: TestWorld, clock: TimeTravel, two: tuple[str, str]) -> None:
+def test_two_that_were_merged_into_one_are_split_off_in_any_order(
+    world: TestWorld, clock: TimeTravel, two: tuple[str, str]
+) -> None:
+    older, younger = two
+    third = arrive(world, phone="+8613700137000")
+    merge(older, younger)
+    clock.at += timedelta(minutes=1)
+    merge(older, third, winner=older)
+
+    done = [split(older, younger).status, split(older, third).status]
+
+    assert done == [200, 200]
+    assert all(read(world, lead_id).is_open for lead_id in (older, younger, third))
+    check_whole(world, older, younger, third)
+
+
+def test_a_chain_of_merges_is_undone_from_the_outside_in(
+    world: TestWorld, clock: TimeTravel, two: tuple[str, str]
+) -> None:
     older, younger = two
     third = arrive(world, phone="+8613700137000")
     merge(younger, third)

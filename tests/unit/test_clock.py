@@ -85,6 +85,76 @@ def test_a_first_level_after_the_breach_tells_nobody_at_the_breach() -> None:
     assert [notice.to for notice in story.told] == ["manager"]
 
 
+def paused(name: str, *pauses: tuple[datetime, datetime]) -> Clock:
+    """A clock of the brief's policy that begins at nine, with spans that do not count."""
+    wanted = TIMING.policy.rule(name)
+    assert wanted is not None
+    begun = clocks_of.start(TIMING.policy, wanted, TIMING.calendar, at=NINE, episode=1, pauses=pauses)
+    return clocks_of.started(begun.facts, begun.occurred_at)
+
+
+def test_a_pause_puts_off_the_warning_the_due_time_and_the_levels_behind_it() -> None:
+    pause = (NINE + timedelta(minutes=30), NINE + timedelta(minutes=60))
+
+    clock = paused("first_response", pause)
+
+    assert clock.pauses == (pause,)
+    assert (clock.warn_at, clock.due_at) == (NINE + timedelta(hours=2), NINE + timedelta(minutes=150))
+    assert [step.at for step in clock.steps] == [
+        clock.due_at,
+        NINE + timedelta(hours=5),  # half an hour until lunch, and half an hour from 13:30 on
+        clock.due_at + timedelta(days=1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "due"),
+    [(-5, -1, 72), (-1, 1, 73), (10, 20, 82), (71, 80, 81), (72, 80, 72), (90, 99, 72)],
+    ids=["before it", "over its start", "within", "over its end", "as it runs out", "behind it"],
+)
+def test_natural_time_leaves_out_what_lies_between_start_and_due_time(since: int, until: int, due: int) -> None:
+    pause = (NINE + timedelta(hours=since), NINE + timedelta(hours=until))
+
+    assert paused("second_touch", pause).due_at == NINE + timedelta(hours=due)
+
+
+def test_pauses_that_touch_are_one_and_come_in_order() -> None:
+    first, second, third = ((NINE + timedelta(hours=n), NINE + timedelta(hours=n + 1)) for n in (1, 2, 9))
+
+    clock = paused("second_touch", third, second, first)
+
+    assert clock.pauses == ((first[0], second[1]), third)
+    assert (clock.warn_at, clock.due_at) == (NINE + timedelta(hours=57), NINE + timedelta(hours=75))
+
+
+def test_working_days_are_put_off_by_the_working_time_of_a_pause() -> None:
+    weekend = (NINE + timedelta(days=4, hours=9), NINE + timedelta(days=7))
+    monday = (NINE + timedelta(hours=1), NINE + timedelta(hours=2))
+
+    assert paused("no_progress", weekend).due_at == NINE + timedelta(days=7)
+    assert paused("no_progress", weekend, monday).due_at == NINE + timedelta(days=7, hours=1)
+
+
+def test_what_is_kept_of_a_pause_is_what_was_counted() -> None:
+    pause = (NINE + timedelta(microseconds=1700), NINE + timedelta(hours=1, microseconds=2100))
+
+    clock = paused("second_touch", pause)
+
+    counted = clocks_of.count(TIMING.policy.rules[1], TIMING.calendar, clock.started_at, clock.pauses)
+    assert counted.due_at == clock.due_at
+
+
+def test_what_lies_ahead_of_a_resumed_clock_is_not_recalled() -> None:
+    warned = running(warned=True)
+    late = running(state="breached", breached_at=ELEVEN, level=1)
+    hour = timedelta(hours=1)
+
+    assert clocks_of.recall(warned, running(warn_at=ELEVEN + hour), ELEVEN) == ()
+    assert clocks_of.recall(late, running(due_at=ELEVEN + hour), ELEVEN) == ()
+    assert [each.kind for each in clocks_of.recall(late, running(), ELEVEN)] == ["clock.breached", "clock.escalated"]
+    assert [each.kind for each in clocks_of.recall(warned, running(), ELEVEN)] == ["clock.warned"]
+
+
 # -- waking ----------------------------------------------------------------------------------------
 
 

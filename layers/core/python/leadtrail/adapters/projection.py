@@ -84,6 +84,7 @@ def _clock_to_json(clock: Clock) -> dict[str, Any]:
         "breached_at": _text(clock.breached_at),
         "met_at": _text(clock.met_at),
         "dormant": clock.dormant,
+        "pauses": [[to_text(since), to_text(until)] for since, until in clock.pauses],
     }
 
 
@@ -106,6 +107,7 @@ def _clock_from_json(item: dict[str, Any]) -> Clock:
         breached_at=_at(item["breached_at"]),
         met_at=_at(item["met_at"]),
         dormant=item["dormant"],
+        pauses=tuple((from_text(since), from_text(until)) for since, until in item["pauses"]),
     )
 
 

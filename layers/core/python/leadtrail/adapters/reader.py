@@ -25,6 +25,7 @@ from leadtrail.adapters.table import (
     person_key,
     raw_key,
     receipt_key,
+    rotation_key,
 )
 from leadtrail.adapters.values import (
     alert_from_item,
@@ -59,6 +60,7 @@ from leadtrail.services.ports import (
 # listing -> index, partition's prefix, whether it reads backwards
 LISTINGS = {
     "owner": ("GSI2", "OWNER", True),
+    "unowned": ("GSI2", "UNOWNED", False),
     "team": ("GSI3", "TEAM", True),
     "stage": ("GSI5", "STAGE", True),
     "risk": ("GSI4", "RISK", False),
@@ -157,7 +159,7 @@ class TableReader:
         """Read a delivery's receipt, identities, the rotation's turn, the stamp and the reps' loads in one batch."""
         by_key = {(key["PK"], key["SK"]): identity for identity in identities for key in [self.identity_key(identity)]}
         receipt_at = receipt_key(*receipt)
-        turn_at = {"PK": f"TEAM#{team}", "SK": "ROTATION"}
+        turn_at = rotation_key(team)
         stamp_at = {"PK": "CONFIG", "SK": "STAMP"}
         loads_at = {rep: load_key(rep) for rep in loads}
         keys = [receipt_at, turn_at, stamp_at, *loads_at.values(), *({"PK": pk, "SK": sk} for pk, sk in by_key)]
@@ -168,10 +170,14 @@ class TableReader:
         return IntakeView(
             receipt=self._fresh(found.get((receipt_at["PK"], receipt_at["SK"])), *receipt),
             identities=rows,
-            rotation=Rotation(team, int(RotationItem.from_raw_data(turn).turn) if turn else 0),
+            rotation=_rotation(team, turn),
             stamp=int(ConfigItem.from_raw_data(stamp).version) if stamp else 0,
             loads={rep: open_leads(found.get((key["PK"], key["SK"]))) for rep, key in loads_at.items()},
         )
+
+    def rotation(self, name: str) -> Rotation:
+        """Return the turn of a rotation, of a team (its id) or of one of its rules, consistently."""
+        return _rotation(name, self.get(rotation_key(name)))
 
     def receipt(self, source: str, key: str) -> Receipt | None:
         """Return a receipt that has not expired."""
@@ -333,6 +339,10 @@ class TableReader:
             waits=row.GSI1PK is not None,
             expires_at=expires_at,
         )
+
+
+def _rotation(name: str, item: Raw | None) -> Rotation:
+    return Rotation(name, int(RotationItem.from_raw_data(item).turn) if item else 0)
 
 
 def open_leads(item: Raw | None) -> int:

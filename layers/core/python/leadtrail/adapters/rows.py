@@ -39,6 +39,7 @@ from leadtrail.adapters.table import (
     person_key,
     raw_key,
     receipt_key,
+    rotation_key,
     shard_of,
     wake_sort,
 )
@@ -128,6 +129,8 @@ def lead(before: Lead | None, after: Lead) -> Write:
     index |= {"GSI5PK": f"STAGE#{after.team}#{after.stage}", "GSI5SK": after.lead_id}
     if after.owner:
         index |= {"GSI2PK": f"OWNER#{after.owner}", "GSI2SK": after.lead_id}
+    elif after.is_open and after.origin != "import":  # what an import found sleeps, and waits for nobody
+        index |= {"GSI2PK": f"UNOWNED#{after.team}", "GSI2SK": after.lead_id}
     if after.late_clocks:
         since = min(clock.due_at for clock in after.late_clocks)
         index |= {
@@ -343,7 +346,7 @@ def _body(proof: Receipt, raw: RawBody) -> Write:
 
 def rotation(turn: Rotation) -> Write:
     """Return a team's next turn, conditional on the turn that was read."""
-    item = RotationItem(PK=f"TEAM#{turn.team}", SK="ROTATION", turn=turn.turn + 1)
+    item = RotationItem(**rotation_key(turn.team), turn=turn.turn + 1)
     return Write(item, f"{ABSENT} OR turn = :turn", {":turn": {"N": str(turn.turn)}})
 
 

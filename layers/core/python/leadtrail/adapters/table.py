@@ -18,6 +18,7 @@
 | alerts, recordings of a lead | Query | LEAD#<lead> / ALERT#<rule>#<episode>#<level>, RECORDING#<recording> |
 | a recording by id | GetItem | RECORDING#<recording> / RECORDING -> its lead, state and progress |
 | a person's identities | GetItem, then BatchGetItem | PERSON#<person> / IDENTITIES -> IDENTITY#<kind>#<hmac> |
+| a rotation's turn | GetItem | TEAM#<team> or TEAM#<team>/<rule> / ROTATION |
 | how many open leads reps have | BatchGetItem | REP#<rep> / LOAD |
 | what a merge moved | GetItem | LEAD#<winner> / MERGE#<loser> |
 | a person's leads | Query | PERSON#<person> / LEAD#<lead> |
@@ -26,6 +27,7 @@
 | a channel's messages in order | Query | OUTBOX#<channel> / <ulid> |
 | a channel's lease and limits | GetItem, UpdateItem | CHANNEL#<channel> / STATE |
 | leads of an owner, newest first | Query GSI2 | OWNER#<rep> / <lead> |
+| open leads of a team that wait for an owner, oldest first | Query GSI2 | UNOWNED#<team> / <lead> |
 | leads of a team, newest first | Query GSI3 | TEAM#<team> / <lead> |
 | leads of a team in a stage, newest first | Query GSI5 | STAGE#<team>#<stage> / <lead> |
 | late leads of a team, worst first | Query GSI4 (sparse) | RISK#<team> / <9 - severity>#<breached_at>#<lead> |
@@ -263,6 +265,11 @@ def person_key(person_id: str, sort: str = "CONTACT") -> Key:
 def receipt_key(source: str, key: str, sort: str = "RECEIPT") -> Key:
     """Return the key of a receipt or of its body."""
     return {"PK": f"RECEIPT#{source}#{key}", "SK": sort}
+
+
+def rotation_key(name: str) -> Key:
+    """Return the key of a rotation's turn."""
+    return {"PK": f"TEAM#{name}", "SK": "ROTATION"}
 
 
 def load_key(rep_id: str) -> Key:

@@ -8,13 +8,14 @@ first response, 72 hours for the second touch, 5 working days without progress.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from leadtrail.domain.instant import from_text, to_text
+from leadtrail.domain.instant import cut, from_text, to_text
 from leadtrail.domain.policy import Distance, Policy, Rule
+from leadtrail.domain.span import Span, merged
 from leadtrail.domain.trail import Facts, Happening
 from leadtrail.domain.worktime import Counted, WorkCalendar
 
@@ -38,7 +39,7 @@ class Clock:
 
     ``state``: running, paused, met, breached or cancelled. A breached clock that was answered late
     stays breached and has ``met_at``. ``level`` is the highest level recorded so far. A dormant
-    clock (history import) wakes nothing.
+    clock (history import) wakes nothing. ``pauses`` are the spans that do not count, in order and apart.
     """
 
     rule: str
@@ -58,6 +59,7 @@ class Clock:
     breached_at: datetime | None = None
     met_at: datetime | None = None
     dormant: bool = False
+    pauses: tuple[Span, ...] = ()
 
     @property
     def key(self) -> str:
@@ -94,17 +96,19 @@ def start(
     episode: int,
     not_before: datetime | None = None,
     dormant: bool = False,
+    pauses: Iterable[Span] = (),
 ) -> Happening:
-    """Return `clock.started` for a clock that runs from ``at``.
+    """Return `clock.started` for a clock that runs from ``at``, but for its ``pauses``.
 
     ``not_before`` is the earliest due time: a second-touch clock that a late first touch moves into
     the past is due one business hour from now at the earliest (DESIGN section 5).
     """
-    counted = count(rule, calendar, at)
+    spans = merged((cut(since), cut(until)) for since, until in pauses)  # what is counted is what is kept
+    counted = count(rule, calendar, at, spans)
     due_at = max(counted.due_at, not_before) if not_before else counted.due_at
-    warn_at = None if due_at != counted.due_at else _warning(rule, calendar, at, due_at)
+    warn_at = None if due_at != counted.due_at else _warning(rule, calendar, at, due_at, spans)
     steps = sorted(
-        ((_after(calendar, due_at, level.after), level.to) for level in rule.levels), key=lambda step: step[0]
+        ((_after(calendar, due_at, level.after, spans), level.to) for level in rule.levels), key=lambda step: step[0]
     )
     facts: dict[str, Any] = {
         "rule": rule.name,
@@ -121,30 +125,43 @@ def start(
         facts["warn_at"] = to_text(warn_at)
     if dormant:
         facts["dormant"] = True
+    if spans:
+        facts["pauses"] = [[to_text(since), to_text(until)] for since, until in spans]
     return Happening("clock.started", at, SYSTEM, facts)
 
 
-def count(rule: Rule, calendar: WorkCalendar, at: datetime) -> Counted:
-    """Return the due time of ``rule`` from ``at`` with the segments that were counted."""
+def count(rule: Rule, calendar: WorkCalendar, at: datetime, pauses: Iterable[Span] = ()) -> Counted:
+    """Return the due time of ``rule`` from ``at``, pauses left out, with the segments that were counted."""
     if rule.measure == "working_days":
-        return calendar.due_days_counted(at, rule.days)
+        return calendar.due_days_counted(at, rule.days, pauses)
     if rule.measure == "business":
-        return calendar.due_counted(at, rule.budget)
-    return Counted(at + rule.budget, (), "published")
+        return calendar.due_counted(at, rule.budget, pauses)
+    return Counted(_natural_due(at, rule.budget, pauses), (), "published")
 
 
-def _warning(rule: Rule, calendar: WorkCalendar, at: datetime, due_at: datetime) -> datetime | None:
+def _natural_due(at: datetime, budget: timedelta, pauses: Iterable[Span]) -> datetime:
+    """Return when natural time has run out; as in working time, one that runs out as a pause begins is due then."""
+    due_at = at + budget
+    for since, until in merged(pauses):
+        if at < until and since < due_at:
+            due_at += until - max(since, at)
+    return due_at
+
+
+def _warning(
+    rule: Rule, calendar: WorkCalendar, at: datetime, due_at: datetime, pauses: Sequence[Span]
+) -> datetime | None:
     if rule.warn_at is None:
         return None
     if rule.measure == "natural":
-        return at + rule.budget * rule.warn_at
-    return calendar.due(at, calendar.elapsed(at, due_at) * rule.warn_at)
+        return _natural_due(at, rule.budget * rule.warn_at, pauses)
+    return calendar.due(at, calendar.elapsed(at, due_at, pauses) * rule.warn_at, pauses)
 
 
-def _after(calendar: WorkCalendar, breach: datetime, distance: Distance) -> datetime:
+def _after(calendar: WorkCalendar, breach: datetime, distance: Distance, pauses: Sequence[Span]) -> datetime:
     if distance.days:
-        return calendar.due_days(breach, distance.days)
-    return calendar.due(breach, distance.time) if distance.time > timedelta(0) else breach
+        return calendar.due_days(breach, distance.days, pauses)
+    return calendar.due(breach, distance.time, pauses) if distance.time > timedelta(0) else breach
 
 
 def started(facts: Facts, at: datetime) -> Clock:
@@ -162,6 +179,7 @@ def started(facts: Facts, at: datetime) -> Clock:
         meets=tuple(facts["meets"]),
         certainty=facts["certainty"],
         dormant=bool(facts.get("dormant", False)),
+        pauses=tuple((from_text(since), from_text(until)) for since, until in facts.get("pauses", ())),
     )
 
 
@@ -227,6 +245,20 @@ def wake(clock: Clock, now: datetime) -> tuple[tuple[Happening, ...], Notice | N
     happenings += [_happening("clock.escalated", clock, step.at, level=step.level, to=step.to) for step in passed]
     notice = Notice(clock, passed[-1].level, passed[-1].to, passed[-1].at) if passed else None
     return tuple(happenings), notice
+
+
+def recall(former: Clock, resumed: Clock, now: datetime) -> tuple[Happening, ...]:
+    """Return what was recorded of ``former`` for the clock that goes on with it, so that nobody is told twice.
+
+    What lies ahead of ``now`` on the resumed clock is not recalled: it will be true at its own instant.
+    """
+    if former.breached_at and resumed.due_at <= now:
+        told = [step for step in resumed.steps if step.level <= former.level and step.at <= now]
+        levels = [_happening("clock.escalated", resumed, step.at, level=step.level, to=step.to) for step in told]
+        return (_happening("clock.breached", resumed, resumed.due_at), *levels)
+    if former.warned and resumed.warn_at and resumed.warn_at <= now:
+        return (_happening("clock.warned", resumed, resumed.warn_at),)
+    return ()
 
 
 def meet(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:

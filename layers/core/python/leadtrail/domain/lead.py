@@ -5,12 +5,13 @@ known before; `evolve` folds only what is new, and asks for the whole trail when
 than the newest event that the projection has seen.
 
 A merge that was split again is folded as though it had never been: what it brought (`lead.merged`, and the
-answers that name it) is left out, and what came later stays.
+answers that name it) is left out, and what came later stays. A clock that a split brought back began long before,
+and is there from the split on: what the trail said of a day between then and now, it goes on saying.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,7 +20,7 @@ from leadtrail.domain.clock import Clock
 from leadtrail.domain.instant import from_text, to_text
 from leadtrail.domain.trail import GENESIS, Event, Facts
 
-FOLD = 4  # the version of this fold; a projection of another version is folded again when it is read
+FOLD = 5  # the version of this fold; a projection of another version is folded again when it is read
 OPEN, WON, LOST, MERGED = "open", "won", "lost", "merged"
 NEW_STAGE = "新线索"
 UNANSWERED = "超时未响应"
@@ -125,11 +126,13 @@ def fold(events: Iterable[Event]) -> Lead:
         ValueError: the trail has no `lead.received`.
     """
     known = tuple(events)
-    undone = {event.facts["merge"] for event in known if event.kind == "lead.split"}
+    splits = {event.seq: event.facts["merge"] for event in known if event.kind == "lead.split"}
+    undone = set(splits.values())
     lead: Lead | None = None
     last: Event | None = None
     for event in sorted(known, key=order):
-        lead = _seen(lead, event) if lead and _is_of(undone, event) else _apply(lead, event)
+        is_left_out = _is_of(undone, event) or _is_ahead(splits, event)
+        lead = _seen(lead, event) if lead and is_left_out else _apply(lead, event)
         last = event if last is None or event.seq > last.seq else last
     if lead is None or last is None:
         raise ValueError("a trail begins with lead.received")
@@ -157,6 +160,11 @@ def _is_of(merges: set[int], event: Event) -> bool:
     if event.kind in ("lead.merged", "lead.merged_into"):
         return event.seq in merges
     return event.kind == "clock.met" and event.facts.get("merge") in merges
+
+
+def _is_ahead(splits: Container[int], event: Event) -> bool:
+    """Tell whether an event starts a clock that a split brings back which is not among these (by seq)."""
+    return event.kind == "clock.started" and "split" in event.facts and event.facts["split"] not in splits
 
 
 def _seen(lead: Lead, event: Event) -> Lead:

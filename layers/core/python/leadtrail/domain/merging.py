@@ -3,12 +3,13 @@
 Each trail keeps its own events, and seals the other's head. The winner's `lead.merged` holds all that its fold needs
 of the loser, so that it folds from its own trail alone, and anybody can check it against the loser's trail up to
 ``other_seq``. A split names the merge that it undoes (by seq), and the fold then leaves that merge out: what came
-later stays with the winner, by itself.
+later stays with the winner, by itself. What the loser owed runs on after a split as though the time between had been
+a pause: neither is anything forgiven, nor does anybody win time by merging and splitting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,10 +19,11 @@ from leadtrail.domain import lead as leads_of
 from leadtrail.domain import trail
 from leadtrail.domain.clock import Clock
 from leadtrail.domain.errors import InvalidInputError, LeadtrailError
-from leadtrail.domain.instant import from_text, to_text
+from leadtrail.domain.instant import cut, from_text, to_text
 from leadtrail.domain.lead import BACKDATED, MERGED, Lead
 from leadtrail.domain.lifecycle import GRACE, Timing
 from leadtrail.domain.policy import Rule
+from leadtrail.domain.span import Span
 from leadtrail.domain.trail import Event, Happening
 
 TOUCH = "touch"
@@ -120,18 +122,27 @@ def merged_pair(lead: Lead, other: Lead) -> tuple[Lead, Lead]:
     raise NotMergedError
 
 
-def touches(events: Iterable[Event]) -> tuple[datetime, ...]:
-    """Return when somebody reached the person, the first time first; of what was merged in, the first and the last."""
+def touches(events: Iterable[Event]) -> dict[datetime, int | None]:
+    """Return when somebody reached the person, the first time first, and the merge (its seq) that each came with.
+
+    None is a touch of the lead's own. Of what was merged in, the first and the last are known.
+    """
     known = tuple(events)
-    undone = {event.facts["merge"] for event in known if event.kind == "lead.split"}
-    found = [
-        event.facts["effective_at"] for event in known if event.kind == "touch.recorded" and event.facts["effective"]
-    ]
+    undone = _undone(known)
+    found: dict[datetime, int | None] = {
+        from_text(event.facts["effective_at"]): None
+        for event in known
+        if event.kind == "touch.recorded" and event.facts["effective"]
+    }
     for event in known:
         if event.kind == "lead.merged" and event.seq not in undone and event.facts["absorbed"]["touches"]:
-            absorbed = event.facts["absorbed"]
-            found += [absorbed["first_touch_at"], absorbed["last_touch_at"]]
-    return tuple(sorted({from_text(text) for text in found}))
+            for end in ("first_touch_at", "last_touch_at"):
+                found.setdefault(from_text(event.facts["absorbed"][end]), event.seq)
+    return dict(sorted(found.items()))
+
+
+def _undone(events: Iterable[Event]) -> set[int]:
+    return {event.facts["merge"] for event in events if event.kind == "lead.split"}
 
 
 def merge(winner: Lead, loser: Told, said: Instruction, *, identities: int, timing: Timing) -> Decided:
@@ -150,7 +161,7 @@ def merge(winner: Lead, loser: Told, said: Instruction, *, identities: int, timi
     into = _happening(
         "lead.merged_into", said, {"other": winner.lead_id, "other_head": winner.head, "other_seq": winner.seq}
     )
-    answered = _answers(winner, touches(loser.events), said.now, seq)
+    answered = _answers(winner, tuple(touches(loser.events)), said.now, seq)
     owed = (_named(each, seq) for each in _owed(winner, lost, said.now, timing))
     cancelled = clocks_of.cancel(lost.clocks, said.now, MERGED)
     return Decided((merged, *answered, *owed), (into, *cancelled))
@@ -174,31 +185,38 @@ def _absorbed(lost: Lead) -> dict[str, Any]:
 
 def _answers(winner: Lead, at: Sequence[datetime], now: datetime, seq: int) -> tuple[Happening, ...]:
     """Return what the loser's touches answer of the winner's clocks; each names the merge that it came with."""
-    met, corrected = _met(winner.clocks, at)
+    met, corrected = _met(winner.clocks, dict.fromkeys(at, seq))
     first = winner.first_touch_at
     if at and first and at[0] < first and not winner.first_touch_reported:
         # As in lifecycle.touch: what had been taken for the first touch was the second.
         done = {_key(happening) for happening in met}
         waiting = [each for each in winner.clocks if each.starts == FIRST_TOUCH and TOUCH in each.meets]
         second, late = clocks_of.answered([each for each in waiting if _key_of(each) not in done], TOUCH, first)
-        met, corrected = (*met, *second), (*corrected, *late)
-    return (*(_named(each, seq) if each.kind == "clock.met" else each for each in met), *_retracted(corrected, now))
+        met, corrected = (*met, *_answering(second, seq)), (*corrected, *late)
+    return (*met, *_retracted(corrected, now))
 
 
-def _named(happening: Happening, seq: int) -> Happening:
-    """Return what a merge brought with the merge that it came with, by its seq."""
-    return replace(happening, facts={**happening.facts, "merge": seq})
+def _named(happening: Happening, seq: int | None) -> Happening:
+    """Return what a merge brought with the merge that it came with, by its seq; None is the lead's own."""
+    return replace(happening, facts={**happening.facts, "merge": seq}) if seq is not None else happening
 
 
-def _met(clocks: Iterable[Clock], at: Iterable[datetime]) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
+def _answering(happenings: Iterable[Happening], seq: int | None) -> tuple[Happening, ...]:
+    """Name the merge in the answers; a breach that they bring onto the trail is the lead's own."""
+    return tuple(_named(each, seq) if each.kind == "clock.met" else each for each in happenings)
+
+
+def _met(
+    clocks: Iterable[Clock], touched: Mapping[datetime, int | None]
+) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
     """Return what touches answer: each clock the first one that came after it had begun."""
     waiting = {_key_of(clock): clock for clock in clocks}
     happenings: tuple[Happening, ...] = ()
     corrected: tuple[Clock, ...] = ()
-    for touched_at in at:
+    for touched_at, seq in touched.items():
         asking = [clock for clock in waiting.values() if touched_at >= clock.started_at - BACKDATED]
         met, late = clocks_of.meet(asking, TOUCH, touched_at)
-        happenings, corrected = (*happenings, *met), (*corrected, *late)
+        happenings, corrected = (*happenings, *_answering(met, seq)), (*corrected, *late)
         for happening in met:
             waiting.pop(_key(happening), None)
     return happenings, corrected
@@ -219,16 +237,25 @@ def _owed(winner: Lead, lost: Lead, now: datetime, timing: Timing) -> tuple[Happ
         return ()
     open_clocks = [clock for clock in lost.clocks if clock.is_open and clock.starts == FIRST_TOUCH]
     return tuple(
-        _start(winner, rule, clock.started_at, now, timing, dormant=clock.dormant)
+        _start(winner, rule, clock.started_at, now, timing, dormant=clock.dormant, pauses=clock.pauses)
         for clock in open_clocks
         for rule in [timing.policy.rule(clock.rule)]
         if rule is not None
     )
 
 
-def _start(lead: Lead, rule: Rule, at: datetime, now: datetime, timing: Timing, *, dormant: bool) -> Happening:
+def _start(
+    lead: Lead,
+    rule: Rule,
+    at: datetime,
+    now: datetime,
+    timing: Timing,
+    *,
+    dormant: bool = False,
+    pauses: tuple[Span, ...] = (),
+) -> Happening:
     """Start a clock at ``at``, due one business hour from now at the earliest, as after any touch learned late."""
-    is_overdue = clocks_of.count(rule, timing.calendar, at).due_at <= now and not dormant
+    is_overdue = clocks_of.count(rule, timing.calendar, at, pauses).due_at <= now and not dormant
     return clocks_of.start(
         timing.policy,
         rule,
@@ -237,6 +264,7 @@ def _start(lead: Lead, rule: Rule, at: datetime, now: datetime, timing: Timing, 
         episode=lead.next_episode(rule.name),
         not_before=timing.calendar.due(now, GRACE) if is_overdue else None,
         dormant=dormant,
+        pauses=pauses,
     )
 
 
@@ -254,7 +282,7 @@ def split(winner: Told, loser: Told, said: Instruction, *, timing: Timing, loser
     after = _after(winner, parted, said.now)
     return Decided(
         (parted, *_alone(winner, after, merged.seq, said.now, timing)),
-        (left, *_reopened(loser, into.seq, said.now, loser_timing)),
+        (left, *_reopened(loser, into, said.now, loser_timing)),
     )
 
 
@@ -278,11 +306,11 @@ def _after(told: Told, parted: Happening, now: datetime) -> Lead:
 
 
 def _alone(winner: Told, after: Lead, seq: int, now: datetime, timing: Timing) -> tuple[Happening, ...]:
-    """Return what the winner's own touches answer once the loser's are gone, and what it owes or no longer owes."""
+    """Return what the winner's touches answer once the loser's are gone, and what it owes or no longer owes."""
     own = touches(event for event in winner.events if event.seq != seq)
-    undone = _brought(winner.events, "clock.met", seq)
+    undone = _brought(winner.events, "clock.met", {seq})
     met, corrected = _met([clock for clock in after.clocks if _key_of(clock) in undone], own)
-    brought = _brought(winner.events, "clock.started", seq)
+    brought = _brought(winner.events, "clock.started", _undone(winner.events) | {seq})
     answered = {_key(happening) for happening in met}
     left = [clock for clock in after.clocks if _key_of(clock) not in answered]
     if not after.is_open:  # closed since: what the merge had answered is not asked again
@@ -292,39 +320,70 @@ def _alone(winner: Told, after: Lead, seq: int, now: datetime, timing: Timing) -
     return (*met, *_retracted(corrected, now), *cancelled, *owed)
 
 
-def _brought(events: Iterable[Event], kind: str, seq: int) -> set[tuple[str, int]]:
-    """Return the clocks of which such events came with a merge."""
-    return {_key(event) for event in events if event.kind == kind and event.facts.get("merge") == seq}
+def _brought(events: Iterable[Event], kind: str, merges: set[int]) -> set[tuple[str, int]]:
+    """Return the clocks of which such events came with one of these merges."""
+    return {_key(event) for event in events if event.kind == kind and event.facts.get("merge") in merges}
 
 
 def _second_touch(
-    after: Lead, own: Sequence[datetime], brought: set[tuple[str, int]], now: datetime, timing: Timing
+    after: Lead, own: Mapping[datetime, int | None], brought: set[tuple[str, int]], now: datetime, timing: Timing
 ) -> tuple[Happening, ...]:
-    """Start the second-touch clock of a winner whose own first touch counted as a later one while it was merged."""
+    """Start the second-touch clock of a winner whose first touch, without the loser, had counted as a later one."""
     has_own = any(clock.starts == FIRST_TOUCH and _key_of(clock) not in brought for clock in after.clocks)
     if len(own) != 1 or has_own:
         return ()
     rules = [rule for rule in timing.policy.rules if rule.starts == FIRST_TOUCH]
-    return tuple(_start(after, rule, own[0], now, timing, dormant=False) for rule in rules)
+    [(first, seq)] = own.items()
+    return tuple(_named(_start(after, rule, first, now, timing), seq) for rule in rules)
 
 
-def _reopened(loser: Told, seq: int, now: datetime, timing: Timing) -> tuple[Happening, ...]:
-    """Start again, as a new episode from now, what the loser owed when it was merged: the span between counts nothing.
+def _reopened(loser: Told, into: Event, now: datetime, timing: Timing) -> tuple[Happening, ...]:
+    """Go on, as new episodes, with what the loser owed when it was merged, and with what was known of it by then.
 
     A rule that the policy no longer has starts nothing.
     """
     cancelled = [
         _key(event)
         for event in loser.events
-        if event.seq > seq and event.kind == "clock.cancelled" and event.facts["why"] == MERGED
+        if event.seq > into.seq and event.kind == "clock.cancelled" and event.facts["why"] == MERGED
     ]
     owed = {clock.rule: clock for clock in loser.lead.clocks if _key_of(clock) in cancelled}
-    return tuple(
-        _start(loser.lead, rule, now, now, timing, dormant=clock.dormant)
-        for clock in owed.values()
-        for rule in [timing.policy.rule(clock.rule)]
-        if rule is not None
+    begun = {_key(event): event.facts for event in loser.events if event.kind == "clock.started"}
+    merged = (into.occurred_at, cut(now))
+    happenings: list[Happening] = []
+    for clock in owed.values():
+        rule = timing.policy.rule(clock.rule)
+        if rule is not None:
+            again = _named(_resumed(loser.lead, rule, clock, merged, timing), begun[_key_of(clock)].get("merge"))
+            happenings.append(replace(again, facts={**again.facts, "split": loser.lead.seq + 1}))
+            happenings += clocks_of.recall(clock, clocks_of.started(again.facts, again.occurred_at), now)
+    return tuple(happenings)
+
+
+def _resumed(lead: Lead, rule: Rule, clock: Clock, merged: Span, timing: Timing) -> Happening:
+    """Start the clock again at its own start, with the span in which the lead was ``merged`` as one more pause."""
+    return clocks_of.start(
+        timing.policy,
+        rule,
+        timing.calendar,
+        at=clock.started_at,
+        episode=lead.next_episode(rule.name),
+        not_before=_put_off(rule, clock, merged, timing),
+        dormant=clock.dormant,
+        pauses=(*clock.pauses, merged),
     )
+
+
+def _put_off(rule: Rule, clock: Clock, merged: Span, timing: Timing) -> datetime | None:
+    """Return until when a clock is put off that had an hour of grace (`_start`): what is left of that goes on, too."""
+    is_pinned = (clock.policy, clock.policy_version) == (timing.policy.name, timing.policy.version)
+    counted = clocks_of.count(rule, timing.calendar, clock.started_at, clock.pauses)
+    if not is_pinned or clock.due_at <= counted.due_at:
+        return None
+    since, until = merged
+    if clock.due_at <= since:
+        return clock.due_at
+    return timing.calendar.due(until, timing.calendar.elapsed(since, clock.due_at))
 
 
 def _key(told: Event | Happening) -> tuple[str, int]:

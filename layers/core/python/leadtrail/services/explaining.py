@@ -17,6 +17,7 @@ from leadtrail.domain.delivery import Contact
 from leadtrail.domain.identity import masked
 from leadtrail.domain.instant import duration_words
 from leadtrail.domain.policy import TITLES, Rule
+from leadtrail.domain.span import Span, merged, without
 from leadtrail.domain.worktime import Counted, WorkCalendar
 from leadtrail.services.ports import Configuration
 
@@ -34,40 +35,47 @@ NAMELESS: Final = "未留名"
 MOST_LINES: Final = 20  # of one explanation; a budget of many weeks shows how it began and how it ended
 _SHOWN_AT_EACH_END: Final = 8
 _WEEKDAYS: Final = "一二三四五六日"
+_PAUSED: Final = "{since} 至 {until} 暂停，不计时"
 _MOVED: Final = "前一次触达补录较晚，截止时间顺延至 {due}"
 
 
 def explain(clock: Clock, *, config: Configuration) -> list[str]:
     """Return the counted time line by line: 「01-04(周日·调休上班) 09:00–11:00 计2小时」, in the calendar's zone.
 
+    Pauses follow, whether or not they put the due time off: lateness leaves them out too.
+
     Raises:
         LookupError: the pinned policy version or its rule was never configured.
     """
     rule, calendar = _pinned(clock, config)
-    counted = clocks_of.count(rule, calendar, clock.started_at)
+    counted = clocks_of.count(rule, calendar, clock.started_at, clock.pauses)
     if rule.measure == "natural":
-        lines = [_natural(clock.started_at, counted.due_at, calendar)]
+        lines = [_natural(piece, calendar) for piece in _unpaused(clock, clock.started_at, counted.due_at)]
     else:
         lines = _shortened(calendar.describe(counted.segments), counted)
+    lines += [_paused(pause, calendar) for pause in clock.pauses]
     if clock.due_at != counted.due_at:
         lines.append(_MOVED.format(due=local_words(clock.due_at, calendar.zone)))
     return lines
 
 
 def overdue(clock: Clock, now: datetime, *, config: Configuration) -> timedelta:
-    """Return how late the answer is at ``now``, or was when it came: working time, natural for natural rules."""
+    """Return how late the answer is at ``now``, or was when it came: working time, natural for natural rules.
+
+    Pauses of the clock do not count.
+    """
     rule, calendar = _pinned(clock, config)
     until = min(now, clock.met_at) if clock.met_at else now
     if rule.measure == "natural":
-        return max(until - clock.due_at, timedelta(0))
-    return calendar.elapsed(clock.due_at, until)
+        return sum((end - begin for begin, end in _unpaused(clock, clock.due_at, until)), timedelta(0))
+    return calendar.elapsed(clock.due_at, until, clock.pauses)
 
 
 def overdue_words(clock: Clock, now: datetime, *, config: Configuration) -> str:
     """Return how late a clock is: 5小时20分(工作时间), or 1天3小时 for natural time."""
     rule, _ = _pinned(clock, config)
     span = overdue(clock, now, config=config)
-    return duration_words(span) if rule.measure == "natural" else f"{_working_words(span)}(工作时间)"
+    return duration_words(span) if rule.measure == "natural" else f"{_hours_words(span)}(工作时间)"
 
 
 def budget_words(clock: Clock, *, config: Configuration) -> str:
@@ -106,7 +114,7 @@ def estimated_years(clock: Clock, *, config: Configuration) -> frozenset[int]:
     if clock.certainty != "estimated":
         return frozenset()
     rule, calendar = _pinned(clock, config)
-    counted = clocks_of.count(rule, calendar, clock.started_at)
+    counted = clocks_of.count(rule, calendar, clock.started_at, clock.pauses)
     guessed = frozenset(segment.day.year for segment in counted.segments if segment.estimated)
     return guessed or frozenset({clock.due_at.astimezone(calendar.zone).year})
 
@@ -145,11 +153,20 @@ def _pinned(clock: Clock, config: Configuration) -> tuple[Rule, WorkCalendar]:
     return rule, config.calendar(policy)
 
 
-def _natural(since: datetime, until: datetime, calendar: WorkCalendar) -> str:
+def _unpaused(clock: Clock, since: datetime, until: datetime) -> list[Span]:
+    """Return the natural time between two instants piece by piece; nothing when ``until`` lies before ``since``."""
+    return list(without((since, until), merged(clock.pauses)))
+
+
+def _paused(pause: Span, calendar: WorkCalendar) -> str:
+    since, until = (local_words(at, calendar.zone) for at in pause)
+    return _PAUSED.format(since=since, until=until)
+
+
+def _natural(piece: Span, calendar: WorkCalendar) -> str:
+    since, until = piece
     begin, end = local_words(since, calendar.zone), local_words(until, calendar.zone)
-    hours, rest = divmod(until - since, timedelta(hours=1))
-    spent = duration_words(until - since) if rest else f"{hours}小时"
-    return f"自然时间 {begin} 至 {end} 计{spent}"
+    return f"自然时间 {begin} 至 {end} 计{_hours_words(until - since)}"
 
 
 def _shortened(lines: list[str], counted: Counted) -> list[str]:
@@ -157,12 +174,12 @@ def _shortened(lines: list[str], counted: Counted) -> list[str]:
         return lines
     left_out = counted.segments[_SHOWN_AT_EACH_END:-_SHOWN_AT_EACH_END]
     spent = sum((segment.end - segment.start for segment in left_out), timedelta(0))
-    middle = f"……中间{len(left_out)}段，共计{_working_words(spent)}"
+    middle = f"……中间{len(left_out)}段，共计{_hours_words(spent)}"
     return [*lines[:_SHOWN_AT_EACH_END], middle, *lines[-_SHOWN_AT_EACH_END:]]
 
 
-def _working_words(span: timedelta) -> str:
-    """Return working time in hours and minutes: a working day is no fixed number of hours, so no days are made."""
+def _hours_words(span: timedelta) -> str:
+    """Return counted time in hours and minutes: a working day is no fixed number of hours, so no days are made."""
     if span < timedelta(hours=1):
         return duration_words(span)
     hours, rest = divmod(span, timedelta(hours=1))

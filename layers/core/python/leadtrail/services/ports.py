@@ -266,6 +266,9 @@ class Store(Protocol):
     def kept_body(self, source: str, key: str) -> RawBody | None:
         """Return a delivery's body as it was kept, without the bytes of an archived one; None once it is gone."""
 
+    def rotation(self, name: str) -> Rotation:
+        """Return the turn of a rotation (`Assignment.rotation_name`), consistently."""
+
     def receipt(self, source: str, key: str) -> Receipt | None:
         """Return a receipt that has not expired."""
 
@@ -273,7 +276,10 @@ class Store(Protocol):
         """Read what a person's command on a lead needs in one batch."""
 
     def listed(self, listing: str, name: str, *, after: str = "", size: int = 50) -> Iterator[Listed]:
-        """Yield the leads of an owner, a team or its stage (``team#stage``), newest first, or at risk, worst first."""
+        """Yield the leads of an owner, a team or its stage (``team#stage``), newest first.
+
+        Those of a team at risk come worst first, and those that wait for an owner (``unowned``) oldest first.
+        """
 
     def breached_beyond(self, team: str, at: datetime) -> Iterator[str]:
         """Yield the ids of a team's leads with a breach that lasted beyond ``at`` (aware UTC); one may come twice."""
