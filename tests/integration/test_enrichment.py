@@ -18,8 +18,9 @@ from functions.ingest import enrich as entry
 from functions.ingest.webhook import handler as webhook
 from infra.robot_server import RobotServer
 from infra.robots import Robots
+from leadtrail.adapters.https import fetched
 from leadtrail.adapters.hubspot import HubSpot
-from leadtrail.adapters.wecom import WeCom, fetched
+from leadtrail.adapters.wecom import WeCom
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.trail import Event

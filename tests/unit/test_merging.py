@@ -13,10 +13,10 @@ from leadtrail.domain import clock as clocks_of
 from leadtrail.domain import lead as leads_of
 from leadtrail.domain import lifecycle, merging, trail
 from leadtrail.domain.clock import Clock
-from leadtrail.domain.errors import InvalidInputError
+from leadtrail.domain.errors import AlreadyMergedError, InvalidInputError, LeadClosedError, NotMergedError
 from leadtrail.domain.instant import to_text
 from leadtrail.domain.lead import Lead, NeedsTrailError
-from leadtrail.domain.merging import AlreadyMergedError, Instruction, LeadClosedError, NotMergedError, Told
+from leadtrail.domain.merging import Instruction, Told
 from leadtrail.domain.trail import GENESIS, Event, Happening
 from tests.builders import NINE, SALT, call, happening, self_reported, timing
 

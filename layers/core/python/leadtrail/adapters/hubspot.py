@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from leadtrail.adapters.wecom import Get, clean, document, fetched
+from leadtrail.adapters.https import Get, clean, document, fetched
 from leadtrail.services.enriching import EnrichedContact, ProviderBusyError, ProviderRefusedError
 
 PROPERTIES = "firstname,lastname,phone,mobilephone,email,company"

@@ -8,21 +8,15 @@ asks from elsewhere is answered 60020 until an operator enters the address.
 from __future__ import annotations
 
 import http.client
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from leadtrail.adapters.https import Get, Json, clean, document, fetched
 from leadtrail.services.enriching import EnrichedContact, ProviderBusyError, ProviderRefusedError
 
-TIMEOUT_S = 5
-ANSWER_BYTES = 4 * 1024 * 1024  # a page names up to 500 followers
 PAGES = 20
-LONGEST = 2000
 EARLY = timedelta(minutes=5)  # before its end a token is no longer used
 PAUSE = timedelta(seconds=61)  # the limit is counted by the minute
 STALE_TOKEN = (40001, 40014, 42001)
@@ -36,10 +30,6 @@ REFUSED = {
     48002: "not-permitted",
     60011: "not-permitted",
 }
-
-Json = Mapping[str, Any]
-Get = Callable[[str, Mapping[str, str]], tuple[int, bytes]]
-"""Ask an address with headers; return status and body, raise OSError where nothing answers in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,44 +182,3 @@ def _numbers(follower: Json) -> Iterator[str]:
 
 def _text(answer: Json, name: str) -> str:
     return clean(answer.get(name))
-
-
-def clean(value: object) -> str:
-    """Return what somebody typed, at most 2,000 characters of it; empty where it is no text."""
-    if not isinstance(value, str):
-        return ""
-    return value.encode("utf-8", "replace").decode().strip()[:LONGEST]  # a lone surrogate is no text
-
-
-def document(status: int, raw: bytes) -> Json:
-    """Return the JSON object that was answered with HTTP 200; raises ProviderBusyError."""
-    if status != 200:
-        raise ProviderBusyError("limit" if status == 429 else f"HTTP {status}")
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise ProviderBusyError("unexpected-answer") from error
-    if not isinstance(found, dict):
-        raise ProviderBusyError("unexpected-answer")
-    return found
-
-
-class _Straight(urllib.request.HTTPRedirectHandler):
-    """Follows no redirection: tokens go to the address that was configured, and to no other."""
-
-    def redirect_request(self, *answer: Any) -> None:
-        """Follow nothing."""
-
-
-def fetched(url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-    """GET an address that the operator configured, https or loopback."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and (parts.scheme, parts.hostname) != ("http", "127.0.0.1"):
-        raise OSError("a provider's address must be https")
-    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - checked above
-    try:
-        with urllib.request.build_opener(_Straight).open(request, timeout=TIMEOUT_S) as answer:
-            return answer.status, answer.read(ANSWER_BYTES)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, b""

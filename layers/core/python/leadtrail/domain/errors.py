@@ -10,6 +10,12 @@ LeadtrailError
 ├── ForbiddenError           403 forbidden: the role may not do this at all
 ├── NotFoundError            404 not-found: absent, or not the caller's to see
 ├── IdempotencyMismatchError 409 idempotency-mismatch
+├── AlreadyMergedError       409 already-merged: the lead became part of another, which is named
+├── LeadClosedError          409 lead-closed: only open leads are merged or given away
+├── NotMergedError           409 not-merged: there is no merge to undo
+├── TooMuchToMergeError      409 too-much-to-merge: more identities than one transaction moves
+├── MergeNeededError         409 merge-needed: a number or address is another person's
+├── AlreadyOwnerError        409 already-owner: nothing to change
 ├── LinkGoneError            410 link-gone: expired or revoked
 ├── StaleLeadError           409 stale-lead: somebody else changed the lead first
 └── BusyError                503 busy: the table cannot take it now; try again
@@ -107,6 +113,42 @@ class StaleLeadError(LeadtrailError):
     """Somebody else changed the lead between our read and our write, more often than we retry."""
 
     code, status, title = "stale-lead", 409, "线索刚被他人更新，请重试"
+
+
+class AlreadyMergedError(LeadtrailError):
+    """The lead has become part of another one, which ``merged_into`` names."""
+
+    code, status, title = "already-merged", 409, "线索已并入另一条线索"
+
+
+class LeadClosedError(LeadtrailError):
+    """Only open leads can be merged."""
+
+    code, status, title = "lead-closed", 409, "线索已经关闭"
+
+
+class NotMergedError(LeadtrailError):
+    """There is no merge of these two leads to undo."""
+
+    code, status, title = "not-merged", 409, "这两条线索没有合并过"
+
+
+class TooMuchToMergeError(LeadtrailError):
+    """More identities than one transaction moves."""
+
+    code, status, title = "too-much-to-merge", 409, "联系方式太多，无法一次合并"
+
+
+class MergeNeededError(LeadtrailError):
+    """A number or address is another person's; ``lead`` names theirs where the caller may see it."""
+
+    code, status, title = "merge-needed", 409, "这个联系方式属于另一个人，需要先合并线索"
+
+
+class AlreadyOwnerError(LeadtrailError):
+    """The lead is theirs already; nothing was changed."""
+
+    code, status, title = "already-owner", 409, "线索已由此人负责"
 
 
 class LinkGoneError(LeadtrailError):

@@ -18,7 +18,7 @@ from leadtrail.domain import clock as clocks_of
 from leadtrail.domain import lead as leads_of
 from leadtrail.domain import trail
 from leadtrail.domain.clock import Clock
-from leadtrail.domain.errors import InvalidInputError, LeadtrailError
+from leadtrail.domain.errors import AlreadyMergedError, InvalidInputError, LeadClosedError, NotMergedError
 from leadtrail.domain.instant import cut, from_text, to_text
 from leadtrail.domain.lead import BACKDATED, MERGED, Lead
 from leadtrail.domain.lifecycle import GRACE, Timing
@@ -28,30 +28,6 @@ from leadtrail.domain.trail import Event, Happening
 
 TOUCH = "touch"
 FIRST_TOUCH = "touch.first"
-
-
-class AlreadyMergedError(LeadtrailError):
-    """The lead has become part of another one, which ``merged_into`` names."""
-
-    code, status, title = "already-merged", 409, "线索已并入另一条线索"
-
-
-class LeadClosedError(LeadtrailError):
-    """Only open leads can be merged."""
-
-    code, status, title = "lead-closed", 409, "线索已经关闭"
-
-
-class NotMergedError(LeadtrailError):
-    """There is no merge of these two leads to undo."""
-
-    code, status, title = "not-merged", 409, "这两条线索没有合并过"
-
-
-class TooMuchToMergeError(LeadtrailError):
-    """More identities than one transaction moves."""
-
-    code, status, title = "too-much-to-merge", 409, "联系方式太多，无法一次合并"
 
 
 @dataclass(frozen=True, slots=True)

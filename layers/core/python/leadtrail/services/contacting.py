@@ -14,7 +14,7 @@ from typing import Any
 
 from leadtrail.domain import identity, ids, lifecycle
 from leadtrail.domain.delivery import CONTACTS, Contact
-from leadtrail.domain.errors import InvalidInputError, LeadtrailError, NotFoundError
+from leadtrail.domain.errors import InvalidInputError, MergeNeededError, NotFoundError
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.lifecycle import Timing
@@ -26,12 +26,6 @@ from leadtrail.services.ports import Change, Configuration, IdentityRow, Person,
 
 NOT_THERE = "联系方式里没有这一项"
 Read = Callable[[str], str | None]
-
-
-class MergeNeededError(LeadtrailError):
-    """A number or address is another person's; ``lead`` names theirs where the caller may see it."""
-
-    code, status, title = "merge-needed", 409, "这个联系方式属于另一个人，需要先合并线索"
 
 
 @dataclass(frozen=True, slots=True)

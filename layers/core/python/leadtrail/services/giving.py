@@ -8,9 +8,8 @@ from typing import Any
 
 from leadtrail.domain import ids, lifecycle
 from leadtrail.domain.company import Company, Rep
-from leadtrail.domain.errors import InvalidInputError, LeadtrailError, NotFoundError
+from leadtrail.domain.errors import AlreadyOwnerError, InvalidInputError, LeadClosedError, NotFoundError
 from leadtrail.domain.lead import Lead
-from leadtrail.domain.merging import LeadClosedError
 from leadtrail.domain.trail import Happening
 from leadtrail.services.idempotency import Command
 from leadtrail.services.people import Caller, require_lead_of_people, visible, workable
@@ -18,12 +17,6 @@ from leadtrail.services.ports import Change, Configuration, Store
 from leadtrail.services.sharing import takes_leads
 
 BY = "person"
-
-
-class AlreadyOwnerError(LeadtrailError):
-    """The lead is theirs already; nothing was changed."""
-
-    code, status, title = "already-owner", 409, "线索已由此人负责"
 
 
 @dataclass(frozen=True, slots=True)

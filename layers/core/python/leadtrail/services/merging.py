@@ -14,11 +14,11 @@ from typing import Any
 
 from leadtrail.domain import ids, merging
 from leadtrail.domain.delivery import Contact
-from leadtrail.domain.errors import InvalidInputError, NotFoundError
+from leadtrail.domain.errors import InvalidInputError, NotFoundError, TooMuchToMergeError
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.lifecycle import Timing
-from leadtrail.domain.merging import Instruction, Told, TooMuchToMergeError
+from leadtrail.domain.merging import Instruction, Told
 from leadtrail.domain.trail import Happening
 from leadtrail.services.idempotency import Command
 from leadtrail.services.people import Caller, require_lead_of_people, visible
