@@ -494,3 +494,24 @@ def test_work_on_a_merged_lead_is_refused_and_names_where_it_goes_on(world: Test
     assert [(reply.status, reply.body["code"], reply.body["merged_into"]) for reply in replies] == [
         (409, "already-merged", older)
     ] * 2
+
+
+def test_a_split_gives_clocks_back_under_the_policy_that_they_were_started_under(
+    world: TestWorld, clock: TimeTravel, two: tuple[str, str]
+) -> None:
+    older, younger = two
+    merge(younger, older)
+    before = next(each for each in read(world, younger).clocks if each.rule == "first_response")
+    body = ask("GET", "/policies/default", user="wangfang").body
+    changed = {
+        "calendar": body["calendar"],
+        "rules": [{**rule, "budget": "PT9H"} if rule["name"] == "first_response" else rule for rule in body["rules"]],
+    }
+    ask("PUT", "/policies/default", user="wangfang", body=changed)
+    clock.at += timedelta(minutes=5)
+
+    split(younger, older)
+
+    back = [each for each in read(world, younger).clocks if each.rule == "first_response"][-1]
+    assert (back.policy_version, back.started_at) == (before.policy_version, before.started_at)
+    assert back.due_at == before.due_at + timedelta(minutes=5)

@@ -106,7 +106,7 @@ def merge(winner: Folder, loser: Folder, now: datetime) -> None:
 
 
 def split(winner: Folder, loser: Folder, now: datetime) -> None:
-    done = merging.split(winner.told, loser.told, instruction(now), timing=TIMING, loser_timing=TIMING)
+    done = merging.split(winner.told, loser.told, instruction(now), timing=TIMING, pinned=lambda _: TIMING)
     winner.write(done.winner, now)
     loser.write(done.loser, now)
 

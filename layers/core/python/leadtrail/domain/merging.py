@@ -9,7 +9,7 @@ a pause: neither is anything forgiven, nor does anybody win time by merging and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,7 @@ from leadtrail.domain.trail import Event, Happening
 
 TOUCH = "touch"
 FIRST_TOUCH = "touch.first"
+Pinned = Callable[[Clock], Timing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +245,12 @@ def _start(
     )
 
 
-def split(winner: Told, loser: Told, said: Instruction, *, timing: Timing, loser_timing: Timing) -> Decided:
+def split(
+    winner: Told, loser: Told, said: Instruction, *, timing: Timing, pinned: Pinned
+) -> Decided:
     """Return what undoing their merge means: what it brought is left out, and each lead goes on for itself.
+
+    ``timing`` is the winner's policy now; ``pinned`` tells the version under which a clock of the loser was started.
 
     Raises:
         NotMergedError: the trails do not tell of such a merge.
@@ -258,7 +263,7 @@ def split(winner: Told, loser: Told, said: Instruction, *, timing: Timing, loser
     after = _after(winner, parted, said.now)
     return Decided(
         (parted, *_alone(winner, after, merged.seq, said.now, timing)),
-        (left, *_reopened(loser, into, said.now, loser_timing)),
+        (left, *_reopened(loser, into, said.now, pinned)),
     )
 
 
@@ -313,10 +318,10 @@ def _second_touch(
     return tuple(_named(_start(after, rule, first, now, timing), seq) for rule in rules)
 
 
-def _reopened(loser: Told, into: Event, now: datetime, timing: Timing) -> tuple[Happening, ...]:
+def _reopened(loser: Told, into: Event, now: datetime, pinned: Pinned) -> tuple[Happening, ...]:
     """Go on, as new episodes, with what the loser owed when it was merged, and with what was known of it by then.
 
-    A rule that the policy no longer has starts nothing.
+    Each keeps the version of the policy that it was started under, as running clocks do.
     """
     cancelled = [
         _key(event)
@@ -328,6 +333,7 @@ def _reopened(loser: Told, into: Event, now: datetime, timing: Timing) -> tuple[
     merged = (into.occurred_at, cut(now))
     happenings: list[Happening] = []
     for clock in owed.values():
+        timing = pinned(clock)
         rule = timing.policy.rule(clock.rule)
         if rule is not None:
             again = _named(_resumed(loser.lead, rule, clock, merged, timing), begun[_key_of(clock)].get("merge"))

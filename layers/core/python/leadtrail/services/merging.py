@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from leadtrail.domain import ids, merging
+from leadtrail.domain.clock import Clock
 from leadtrail.domain.delivery import Contact
 from leadtrail.domain.errors import InvalidInputError, NotFoundError, TooMuchToMergeError
 from leadtrail.domain.identity import Identity
@@ -177,7 +178,7 @@ def split(
             _told(loser, store),
             pair.instruction,
             timing=_timing(winner, config),
-            loser_timing=_timing(loser, config),
+            pinned=lambda clock: _pinned(clock, config),
         )
         done = pair.done(decided.winner)
         won = replace(
@@ -219,6 +220,11 @@ def _told(lead: Lead, store: Store) -> Told:
     if len(events) != lead.seq:  # somebody wrote meanwhile; the condition of the write would fail too
         raise ConflictError
     return Told(lead, events)
+
+
+def _pinned(clock: Clock, config: Configuration) -> Timing:
+    policy = config.policy(clock.policy, clock.policy_version)
+    return Timing(policy, config.calendar(policy))
 
 
 def _timing(lead: Lead, config: Configuration) -> Timing:
