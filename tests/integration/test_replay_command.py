@@ -208,17 +208,17 @@ def test_what_todays_parser_refuses_is_named_and_the_others_go_on(desk: Desk) ->
     assert isinstance(screen.file, io.StringIO)
     [line] = [line for line in screen.file.getvalue().splitlines() if "/webhooks/" in line]
     call = {"uuid": "1", "type": "in", "begin": "2026-01-26 08:59:00", "billsec": 9, "tel": PHONE}
-    for each in (call, {**call, "uuid": "2", "seat": "8001"}):
+    for each in (call, {**call, "uuid": "2", "talked": 9}):
         event = http_event("hujiao", json.dumps(each))
         event["pathParameters"]["token"] = line.rpartition("/")[2]
         assert handler(event, Context(each["uuid"]))["statusCode"] == 200
 
-    again = Wish("hujiao", "generic_cdr", "huadong", (*calls, "agent=seat"))
+    again = Wish("hujiao", "generic_cdr", "huadong", (*calls[:-1], "talk_s=talked"))
     sources.add(again, desk.world, ask=lambda _: "", replace=True, console=screen)
     tally, said = desk.replay(source="hujiao")
 
     assert (tally.counts, tally.status) == ({"failed": 1, "unchanged": 1}, 1)
-    assert "seat" in said
+    assert "talked" in said
     assert PHONE not in said
 
 
