@@ -245,9 +245,7 @@ def _start(
     )
 
 
-def split(
-    winner: Told, loser: Told, said: Instruction, *, timing: Timing, pinned: Pinned
-) -> Decided:
+def split(winner: Told, loser: Told, said: Instruction, *, timing: Timing, pinned: Pinned) -> Decided:
     """Return what undoing their merge means: what it brought is left out, and each lead goes on for itself.
 
     ``timing`` is the winner's policy now; ``pinned`` tells the version under which a clock of the loser was started.
