@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -149,6 +150,18 @@ def test_a_source_added_by_the_console_alone_takes_what_its_provider_sends(desk:
     assert GUIDES[provider].menu in added
     assert bool(token) == GUIDES[provider].is_open
     assert desk.internet.slept == 0
+
+
+def test_the_lead_of_a_trial_is_closed_so_that_nobody_is_told_of_it(desk: Desk) -> None:
+    token = token_in(desk.add("standard"))
+
+    _, tried = desk.trial(token)
+
+    [lead_id] = re.findall(r"线索 (01\w{24})", tried)
+    lead = desk.world.store.lead(lead_id)
+    assert "测试线索已关闭" in tried
+    assert lead is not None
+    assert (lead.is_open, [clock.wakes_at for clock in lead.clocks]) == (False, [None, None])
 
 
 @pytest.mark.parametrize("provider", [name for name in PROVIDERS if GUIDES[name].is_open])
