@@ -104,44 +104,27 @@ class Leadtrail(Stack):
 
     def _queue(self) -> None:
         """What waits for a function. How long it takes until a message is given up: the pause, times the tries."""
-        self.uploaded = self._work(
-            "uploaded", pause=Duration.minutes(30), tries=3, key=None
-        )  # S3 could not write there
-        self.deliveries = self._work(
-            "deliveries", pause=Duration.minutes(2), tries=200, key=self.key
-        )  # the table is back in 6 h
+        # S3 could not write to a queue under the company's key.
+        self.uploaded = self._work("uploaded", pause=Duration.minutes(30), tries=3, key=None)
+        # The table is back within 6 hours, WeCom within 8.
+        self.deliveries = self._work("deliveries", pause=Duration.minutes(2), tries=200, key=self.key)
         self.fetches = self._work("fetches", pause=Duration.minutes(20), tries=6, key=self.key)
-        self.enrichments = self._work(
-            "enrichments", pause=Duration.minutes(5), tries=100, key=self.key
-        )  # WeCom is, in 8 h
+        self.enrichments = self._work("enrichments", pause=Duration.minutes(5), tries=100, key=self.key)
         self.queues: Sequence[WorkQueue] = (self.uploaded, self.deliveries, self.fetches, self.enrichments)
 
     def _employ(self) -> None:
         """The functions. Memory buys CPU: 1024 MB answers a cold webhook well within what providers wait for."""
+        self._employ_intake()
+        self._employ_clocks_and_recordings()
+        self._employ_readers()
+        self.functions: Sequence[Function] = (
+            self.webhook, self.sweep, self.dispatch, self.recording, self.daily, self.link, self.rest,
+            self.replay, self.fetch, self.enrich,
+        )  # fmt: skip
+
+    def _employ_intake(self) -> None:
         self.webhook = self._function(
             "webhook", "functions.ingest.webhook.handler", memory_mb=1024, timeout=Duration.seconds(10)
-        )
-        self.sweep = self._function(
-            "sweep",
-            "functions.sla.sweep.handler",
-            memory_mb=1024,
-            timeout=Duration.seconds(55),
-            asynchronous=Asynchronous(retries=0, max_age=Duration.minutes(1)),  # the next minute's sweep does it
-        )
-        self.dispatch = self._function(
-            "dispatch",
-            "functions.sla.dispatch.handler",
-            memory_mb=512,
-            timeout=Duration.minutes(2),
-            asynchronous=Asynchronous(retries=1, max_age=Duration.minutes(5)),
-        )
-        self.recording = self._function(
-            "recording",
-            "functions.transcribe.recording.handler",
-            memory_mb=3008,  # more is refused in new accounts
-            timeout=Duration.minutes(15),
-            environment={"MODEL_PATH": self.layers.model_path},
-            layers=[layer for layer in (self.layers.speech, self.layers.model) if layer],
         )
         self.replay = self._function(
             "replay",
@@ -164,6 +147,32 @@ class Leadtrail(Stack):
             environment={"WECOM_API": self.choices.wecom_api} if self.choices.wecom_api else None,
             network=self.egress.network if self.egress else None,
         )
+
+    def _employ_clocks_and_recordings(self) -> None:
+        self.sweep = self._function(
+            "sweep",
+            "functions.sla.sweep.handler",
+            memory_mb=1024,
+            timeout=Duration.seconds(55),
+            asynchronous=Asynchronous(retries=0, max_age=Duration.minutes(1)),  # the next minute's sweep does it
+        )
+        self.dispatch = self._function(
+            "dispatch",
+            "functions.sla.dispatch.handler",
+            memory_mb=512,
+            timeout=Duration.minutes(2),
+            asynchronous=Asynchronous(retries=1, max_age=Duration.minutes(5)),
+        )
+        self.recording = self._function(
+            "recording",
+            "functions.transcribe.recording.handler",
+            memory_mb=3008,  # more is refused in new accounts
+            timeout=Duration.minutes(15),
+            environment={"MODEL_PATH": self.layers.model_path},
+            layers=[layer for layer in (self.layers.speech, self.layers.model) if layer],
+        )
+
+    def _employ_readers(self) -> None:
         self.daily = self._function(
             "daily",
             "functions.reports.daily.handler",
@@ -175,10 +184,6 @@ class Leadtrail(Stack):
             "link", "functions.reports.link.handler", memory_mb=512, timeout=Duration.seconds(10)
         )
         self.rest = self._function("rest", "functions.api.rest.handler", memory_mb=1024, timeout=Duration.seconds(29))
-        self.functions: Sequence[Function] = (
-            self.webhook, self.sweep, self.dispatch, self.recording, self.daily, self.link, self.rest,
-            self.replay, self.fetch, self.enrich,
-        )  # fmt: skip
 
     def _connect(self) -> None:
         """Who calls whom."""

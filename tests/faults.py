@@ -29,15 +29,24 @@ class WorkerDiedError(BaseException):
     """The process is gone between two calls to AWS: nothing in the product may catch it."""
 
 
-class Fate:
-    """Writes down the calls to AWS of the work that it watches, and lets it die before or after one of them."""
+class CallFailedError(Exception):
+    """A call to AWS failed before or after it took effect, and the worker heard of it."""
 
-    def __init__(self, session: Any) -> None:
+
+class Fate:
+    """Writes down the calls to AWS of the work that it watches, and lets it die before or after one of them.
+
+    ``events`` are those of a session, for the clients that are made of it from then on, or of clients that exist.
+    """
+
+    def __init__(self, *events: Any, dies_of: type[BaseException] = WorkerDiedError) -> None:
         self.calls: list[str] = []
+        self._dies_of = dies_of
         self._dies_at: tuple[int, str] | None = None
         self._watches = False
-        session.events.register_first("before-call", self._before)
-        session.events.register_last("after-call", self._after)
+        for each in events:
+            each.register_first("before-call", self._before)
+            each.register_last("after-call", self._after)
 
     def spares(self, work: Callable[[], object], dies_at: tuple[int, str] | None = None) -> bool:
         """Do the work, which dies at its call of that number ("before" or "after" it); tell whether it lived."""
@@ -61,7 +70,7 @@ class Fate:
 
     def _maybe(self, when: str) -> None:
         if self._dies_at == (len(self.calls), when):
-            raise WorkerDiedError
+            raise self._dies_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from leadtrail.domain.ids import instant_of, is_id
 from leadtrail.runtime.telemetry import logger
 from leadtrail.services import fetching
 from leadtrail.services.fetching import Login, Offer, UnreachableError
+from tests.faults import CallFailedError, Fate
 from tests.integration.conftest import TestWorld
 from tests.integration.people import arrive
 
@@ -694,36 +695,6 @@ def test_the_login_of_the_sources_secret_is_used(calls: TestWorld, network: Netw
     assert [asked.login for asked in network.site.asked] == ["Basic " + base64.b64encode(b"u:p").decode()]
 
 
-class WorkerDiedError(Exception):
-    """The process is gone between two calls to AWS."""
-
-
-class Fate:
-    """Counts the calls to AWS and lets the worker die before or after one of them."""
-
-    def __init__(self, world: TestWorld) -> None:
-        self.calls: list[str] = []
-        self._dies_at: tuple[int, str] | None = None
-        for client in (world.dynamodb, world.objects._client):
-            client.meta.events.register_first("before-call.*.*", self._before)
-            client.meta.events.register_last("after-call.*.*", self._after)
-
-    def strike(self, number: int, when: str) -> None:
-        self.calls, self._dies_at = [], (number, when)
-
-    def _before(self, model: Any, **_: Any) -> None:
-        self.calls.append(model.name)
-        self._maybe("before")
-
-    def _after(self, **_: Any) -> None:
-        self._maybe("after")
-
-    def _maybe(self, when: str) -> None:
-        if self._dies_at == (len(self.calls), when):
-            self._dies_at = None
-            raise WorkerDiedError
-
-
 @pytest.mark.parametrize("path", ["/call.wav", "/gone"])
 def test_a_worker_that_dies_at_any_call_leaves_what_one_that_lived_leaves(
     calls: TestWorld, network: Network, path: str
@@ -732,7 +703,8 @@ def test_a_worker_that_dies_at_any_call_leaves_what_one_that_lived_leaves(
     boto3.client("s3").put_bucket_versioning(
         Bucket=calls.settings.uploads_bucket, VersioningConfiguration={"Status": "Enabled"}
     )
-    lead_id, fate = arrive(calls), Fate(calls)
+    lead_id = arrive(calls)
+    fate = Fate(calls.dynamodb.meta.events, calls.objects._client.meta.events, dies_of=CallFailedError)
 
     def trace(receipt: str) -> list[tuple[str, str | None, bool]]:
         stored, found = lying(calls), []
@@ -743,15 +715,16 @@ def test_a_worker_that_dies_at_any_call_leaves_what_one_that_lived_leaves(
                 found.append((kind, row.state if row else None, stored.get(key) == WAV))
         return found
 
-    deliver(offer(lead_id, receipt="whole", url=f"https://{REC}{path}"))
+    fate.spares(lambda: deliver(offer(lead_id, receipt="whole", url=f"https://{REC}{path}")))
     whole, expected = list(fate.calls), trace("whole")
     for number in range(1, len(whole) + 1):
         for when in ("before", "after"):
             receipt = f"{when}-{number}"
             one = offer(lead_id, receipt=receipt, url=f"https://{REC}{path}")
-            fate.strike(number, when)
+            died: list[str] = []
 
-            died, again = deliver(one), deliver(one)
+            fate.spares(lambda died=died, one=one: died.extend(deliver(one)), (number, when))  # type: ignore[misc]
+            again = deliver(one)
 
             assert (died, again) == (["m0"], []), receipt
             assert trace(receipt) == expected, f"{when} call {number} ({whole[number - 1]})"

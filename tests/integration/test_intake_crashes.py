@@ -102,7 +102,7 @@ class Ward:
 
     def __post_init__(self) -> None:
         self.dynamodb, self.s3, self.sqs = (boto3.client(name) for name in ("dynamodb", "s3", "sqs"))
-        self.fate = Fate(fresh_session())
+        self.fate = Fate(fresh_session().events)
 
     def close(self) -> None:
         """Remember the table as it is."""

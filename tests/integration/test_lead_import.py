@@ -19,26 +19,13 @@ from console import exporting, lead_import, main
 from leadtrail.domain.errors import BusyError, InvalidInputError
 from leadtrail.domain.lead import Lead
 from leadtrail.services import enlisting, intake
+from tests.hostile_cells import HOSTILE
 from tests.integration.conftest import NINE, TestWorld
 from tests.integration.people import arrive
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/leads.csv"
 GOOD = "姓名,手机,负责人\n赵一鸣,19900000001,张三\n钱小雨,19900000002,\n"
 NOTED = "姓名,手机,公司,阶段\n钱小雨,19900000002,云帆教育,需求确认\n"
-HOSTILE = (
-    "=1+1",
-    "=cmd|' /C calc'!A0",
-    '=HYPERLINK("http://evil.example","x")',
-    "+1+1",
-    "-1+1",
-    "@SUM(1,1)",
-    "\t=1+1",
-    "\r=1+1",
-    "＝1+1",
-    "＋1",
-    "－1",
-    "＠SUM(1)",
-)
 
 
 class KilledError(Exception):

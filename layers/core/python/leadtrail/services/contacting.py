@@ -18,10 +18,9 @@ from leadtrail.domain.errors import InvalidInputError, MergeNeededError, NotFoun
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.lifecycle import Timing
-from leadtrail.domain.merging import require_unmerged
 from leadtrail.domain.trail import Happening
 from leadtrail.services.idempotency import Command
-from leadtrail.services.people import Caller, visible
+from leadtrail.services.people import Caller, workable
 from leadtrail.services.ports import Change, Configuration, IdentityRow, Person, Store
 
 NOT_THERE = "联系方式里没有这一项"
@@ -91,8 +90,7 @@ def correct(
         known = command.repeated(view.receipt) if command else None
         if known is not None:
             return Corrected(known["corrected"], known["version"], repeated=True)
-        lead = visible(view.lead, caller)
-        require_unmerged(lead)
+        lead = workable(view.lead, caller)
         person = _person(lead, store)
         before, after = person.contact, _contact(person.contact, said)
         facts = _facts(before, after)
@@ -144,8 +142,7 @@ def open_beside(
         known = command.repeated(view.receipt) if command else None
         if known is not None:
             return Opened(known["id"], repeated=True)
-        lead = visible(view.lead, caller)
-        require_unmerged(lead)
+        lead = workable(view.lead, caller)
         person = _person(lead, store)
         policy = config.company(view.stamp).policy_for(source=lead.source, team=lead.team)
         happenings = _received(
