@@ -35,6 +35,7 @@ from leadtrail.adapters.values import (
     person_from_item,
     readable,
     recording_from_item,
+    telling_from_item,
 )
 from leadtrail.domain import lead as leads_of
 from leadtrail.domain.errors import BusyError
@@ -54,6 +55,7 @@ from leadtrail.services.ports import (
     Receipt,
     Recording,
     Rotation,
+    Telling,
     Waking,
 )
 
@@ -279,6 +281,10 @@ class TableReader:
     def alerts(self, lead_id: str) -> tuple[Alert, ...]:
         """Return the alerts of a lead, by rule, episode and level."""
         return tuple(alert_from_item(item) for item in self.items(f"LEAD#{lead_id}", prefix="ALERT#"))
+
+    def tellings(self, lead_id: str) -> tuple[Telling, ...]:
+        """Return what was said of a lead, to whom and by which channel, oldest first."""
+        return tuple(telling_from_item(item) for item in self.items(f"LEAD#{lead_id}", prefix="TOLD#"))
 
     def identified(self, identity: Identity) -> IdentityRow | None:
         """Return whom an identity belongs to."""

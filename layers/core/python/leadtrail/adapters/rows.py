@@ -30,6 +30,7 @@ from leadtrail.adapters.table import (
     RecordingItem,
     RotationItem,
     RowItem,
+    TellingItem,
     breach_end,
     event_sort,
     lead_key,
@@ -59,6 +60,7 @@ from leadtrail.services.ports import (
     Recording,
     Repoint,
     Rotation,
+    Telling,
 )
 
 ABSENT = "attribute_not_exists(PK)"
@@ -366,6 +368,25 @@ def alert(notice: Alert) -> Write:
         expires_at=int((notice.created_at + ALERT_KEPT).timestamp()),
     )
     return Write(item, ABSENT)
+
+
+def telling(said: Telling) -> Write:
+    """Return a line of the ledger, kept as long as its alert."""
+    item = TellingItem(
+        **lead_key(said.lead_id, f"TOLD#{said.id}"),
+        alert_id=said.alert_id,
+        rule=said.rule,
+        episode=said.episode,
+        level=said.level,
+        to=said.to,
+        channel=said.channel,
+        state=said.state,
+        at=to_text(said.at),
+        digest=int(said.digest),
+        seen_at=to_text(said.seen_at) if said.seen_at else None,
+        expires_at=int((said.at + ALERT_KEPT).timestamp()),
+    )
+    return Write(item)
 
 
 def outbox(row: OutboxRow) -> Write:

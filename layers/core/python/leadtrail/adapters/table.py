@@ -16,6 +16,7 @@
 | which cases of an import are in | BatchGetItem | RECEIPT#import:<source>#<hash> / RECEIPT |
 | an import's pinned policy | GetItem | JOB#import#<hash of file and mapping> / JOB |
 | alerts, recordings of a lead | Query | LEAD#<lead> / ALERT#<rule>#<episode>#<level>, RECORDING#<recording> |
+| what was said of a lead, to whom and how | Query | LEAD#<lead> / TOLD#<ulid> |
 | a recording by id | GetItem | RECORDING#<recording> / RECORDING -> its lead, state and progress |
 | a person's identities | GetItem, then BatchGetItem | PERSON#<person> / IDENTITIES -> IDENTITY#<kind>#<hmac> |
 | a rotation's turn | GetItem | TEAM#<team> or TEAM#<team>/<rule> / ROTATION |
@@ -199,6 +200,21 @@ class AlertItem(Item):
     channel = UnicodeAttribute()
     created_at = UnicodeAttribute()
     sent_at = UnicodeAttribute(null=True)
+
+
+class TellingItem(Item):
+    """One message of one alert as it went: to whom, by which channel, seen or not."""
+
+    alert_id = UnicodeAttribute()
+    rule = UnicodeAttribute()
+    episode = NumberAttribute()
+    level = NumberAttribute()
+    to = UnicodeAttribute(null=True)
+    channel = UnicodeAttribute()
+    state = UnicodeAttribute()
+    at = UnicodeAttribute()
+    digest = NumberAttribute(default=0)
+    seen_at = UnicodeAttribute(null=True)
 
 
 class OutboxItem(Item):

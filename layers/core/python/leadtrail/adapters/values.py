@@ -7,11 +7,20 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from leadtrail.adapters import cipher
-from leadtrail.adapters.table import AlertItem, BodyItem, EventItem, IdentityItem, PersonItem, Raw, RecordingItem
+from leadtrail.adapters.table import (
+    AlertItem,
+    BodyItem,
+    EventItem,
+    IdentityItem,
+    PersonItem,
+    Raw,
+    RecordingItem,
+    TellingItem,
+)
 from leadtrail.domain.delivery import Contact
 from leadtrail.domain.instant import from_text
 from leadtrail.domain.trail import Event
-from leadtrail.services.ports import Alert, IdentityRow, Person, RawBody, Recording
+from leadtrail.services.ports import Alert, IdentityRow, Person, RawBody, Recording, Telling
 
 UNREADABLE = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -120,4 +129,23 @@ def body_from_item(item: Raw) -> RawBody:
         sha256=row.sha256,
         archived=row.archived,
         query=row.query or {},
+    )
+
+
+def telling_from_item(item: Raw) -> Telling:
+    """Read one line of a lead's ledger."""
+    row = TellingItem.from_raw_data(item)
+    return Telling(
+        id=row.SK.removeprefix("TOLD#"),
+        lead_id=row.PK.removeprefix("LEAD#"),
+        alert_id=row.alert_id,
+        rule=row.rule,
+        episode=int(row.episode),
+        level=int(row.level),
+        to=row.to,
+        channel=row.channel,
+        state=row.state,
+        at=from_text(row.at),
+        digest=bool(row.digest),
+        seen_at=from_text(row.seen_at) if row.seen_at else None,
     )

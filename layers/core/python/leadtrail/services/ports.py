@@ -124,6 +124,29 @@ class OutboxRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """One message of one alert as it went, to a person (a rep's id) or a group (None): a line of the ledger.
+
+    ``id`` is the outbox row's. ``state``: sent, unconfirmed (sent twice, and never answered), or moot (no longer
+    true when its turn came). ``digest``: it was folded into one message with others. ``seen_at`` is when its link
+    was first opened by a person.
+    """
+
+    id: str
+    lead_id: str
+    alert_id: str
+    rule: str
+    episode: int
+    level: int
+    to: str | None
+    channel: str
+    state: str
+    at: datetime
+    digest: bool = False
+    seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
     """The turn of a team's rotation, as read; committing it moves the turn on by one."""
 
@@ -331,6 +354,9 @@ class Store(Protocol):
 
     def alerts(self, lead_id: str) -> tuple[Alert, ...]:
         """Return the alerts of a lead."""
+
+    def tellings(self, lead_id: str) -> tuple[Telling, ...]:
+        """Return what was said of a lead, to whom and by which channel, oldest first."""
 
     def recording(self, recording_id: str) -> Recording | None:
         """Return a recording by its id, consistently."""
