@@ -9,7 +9,7 @@ from typing import Any
 
 from leadtrail.domain import clock as clocks_of
 from leadtrail.domain import lead as leads_of
-from leadtrail.domain import lifecycle, policy, touch, trail
+from leadtrail.domain import lifecycle, policy, schedule, touch, trail
 from leadtrail.domain.clock import Clock, Notice
 from leadtrail.domain.instant import to_text
 from leadtrail.domain.lead import Lead, NeedsTrailError
@@ -92,7 +92,7 @@ def sealed(happenings: Sequence[Happening], *, recorded_at: datetime = NINE, sal
 def running(**changes: Any) -> Clock:
     """Return a first-response clock that began at nine, is due at eleven, and wakes its three levels from then on."""
     found = timing()
-    begun = clocks_of.start(found.policy, found.policy.rules[0], found.calendar, at=NINE, episode=1)
+    begun = schedule.start(found.policy, found.policy.rules[0], found.calendar, at=NINE, episode=1)
     return replace(clocks_of.started(begun.facts, NINE), **changes)
 
 

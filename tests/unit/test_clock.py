@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadtrail.domain import clock as clocks_of
+from leadtrail.domain import schedule
 from leadtrail.domain.clock import WARNING, Clock
 from leadtrail.domain.trail import Happening
 from tests.builders import LEVELS, NINE, Story, call, facts_of, policy_body, rule, running, self_reported, timing
@@ -89,7 +90,7 @@ def paused(name: str, *pauses: tuple[datetime, datetime]) -> Clock:
     """A clock of the brief's policy that begins at nine, with spans that do not count."""
     wanted = TIMING.policy.rule(name)
     assert wanted is not None
-    begun = clocks_of.start(TIMING.policy, wanted, TIMING.calendar, at=NINE, episode=1, pauses=pauses)
+    begun = schedule.start(TIMING.policy, wanted, TIMING.calendar, at=NINE, episode=1, pauses=pauses)
     return clocks_of.started(begun.facts, begun.occurred_at)
 
 
@@ -140,7 +141,7 @@ def test_what_is_kept_of_a_pause_is_what_was_counted() -> None:
 
     clock = paused("second_touch", pause)
 
-    counted = clocks_of.count(TIMING.policy.rules[1], TIMING.calendar, clock.started_at, clock.pauses)
+    counted = schedule.count(TIMING.policy.rules[1], TIMING.calendar, clock.started_at, clock.pauses)
     assert counted.due_at == clock.due_at
 
 

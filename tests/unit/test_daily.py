@@ -9,6 +9,7 @@ import pytest
 from functions.reports import page
 from leadtrail.domain import clock as clocks_of
 from leadtrail.domain import policy as policies
+from leadtrail.domain import schedule
 from leadtrail.domain.clock import Clock
 from leadtrail.domain.company import Company, Rep, Source, Team
 from leadtrail.domain.delivery import Contact
@@ -78,7 +79,7 @@ def clock(name: str = "first_response", *, at: datetime = NINE, level: int = 0, 
     """A clock of the policy that started at ``at``; with a level it is broken."""
     wanted = CONFIG.default.rule(name)
     assert wanted is not None
-    started = clocks_of.start(CONFIG.default, wanted, CONFIG.calendar(CONFIG.default), at=at, episode=1)
+    started = schedule.start(CONFIG.default, wanted, CONFIG.calendar(CONFIG.default), at=at, episode=1)
     made = clocks_of.started(started.facts, at)
     broken = {"state": "breached", "breached_at": made.due_at, "level": level} if level else {}
     return replace(made, **(broken | changes))

@@ -29,6 +29,9 @@ def lead_to_json(lead: Lead) -> dict[str, Any]:
         "first_touch_reported": lead.first_touch_reported,
         "last_touch_at": _text(lead.last_touch_at),
         "merged_into": lead.merged_into,
+        "released_from": lead.released_from,
+        "amount_fen": lead.amount_fen,
+        "tags": list(lead.tags),
         "signed": lead.signed,
         "origin": lead.origin,
         "seq": lead.seq,
@@ -57,6 +60,9 @@ def lead_from_json(item: dict[str, Any]) -> Lead:
         first_touch_reported=item["first_touch_reported"],
         last_touch_at=_at(item["last_touch_at"]),
         merged_into=item["merged_into"],
+        released_from=item["released_from"],
+        amount_fen=item["amount_fen"],
+        tags=tuple(item["tags"]),
         signed=item["signed"],
         origin=item["origin"],
         seq=item["seq"],
@@ -85,6 +91,8 @@ def _clock_to_json(clock: Clock) -> dict[str, Any]:
         "met_at": _text(clock.met_at),
         "dormant": clock.dormant,
         "pauses": [[to_text(since), to_text(until)] for since, until in clock.pauses],
+        "paused_until": _text(clock.paused_until),
+        "cancelled_at": _text(clock.cancelled_at),
     }
 
 
@@ -108,6 +116,8 @@ def _clock_from_json(item: dict[str, Any]) -> Clock:
         met_at=_at(item["met_at"]),
         dormant=item["dormant"],
         pauses=tuple((from_text(since), from_text(until)) for since, until in item["pauses"]),
+        paused_until=_at(item["paused_until"]),
+        cancelled_at=_at(item["cancelled_at"]),
     )
 
 

@@ -1,27 +1,27 @@
-"""Response clocks: how long a rep may take, when each clock next wants to be woken, and who is late.
+"""Response clocks: what each stands at, when it next wants to be woken, who is late, and what answers it.
 
-Pure functions over values; the caller brings the time. A clock is fixed when it starts: due time,
-warning and levels are computed from the pinned policy version and stand in its `clock.started`
-event, so that folding a trail needs no calendar. Limits are the brief's: 2 business hours for the
-first response, 72 hours for the second touch, 5 working days without progress.
+Pure functions over values; the caller brings the time. Due time, warning and levels are computed by
+`schedule` from the pinned policy version, and stand in the event that starts, pauses, resumes or rebases
+a clock, so that folding a trail needs no calendar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from leadtrail.domain.instant import cut, from_text, to_text
-from leadtrail.domain.policy import Distance, Policy, Rule
-from leadtrail.domain.span import Span, merged
+from leadtrail.domain.instant import from_text
+from leadtrail.domain.span import Span
 from leadtrail.domain.trail import Facts, Happening
-from leadtrail.domain.worktime import Counted, WorkCalendar
 
 SYSTEM = "system:clock"
 WARNING = 0  # the level of a warning before the breach; levels after it count from 1
 OPEN_STATES = ("running", "paused", "breached")
+RESCHEDULED = ("clock.paused", "clock.resumed", "clock.rebased")
+RECOUNTED = "recounted"  # why a clock is cancelled whose breach a calendar published later proves wrong
+FIRST_TOUCH, EVERY_TOUCH = "touch.first", "touch.every"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Clock:
 
     ``state``: running, paused, met, breached or cancelled. A breached clock that was answered late
     stays breached and has ``met_at``. ``level`` is the highest level recorded so far. A dormant
-    clock (history import) wakes nothing. ``pauses`` are the spans that do not count, in order and apart.
+    clock (history import) wakes nothing. ``pauses`` are the spans that do not count, in order and apart;
+    while one of them holds the clock up, ``paused_until`` is its end.
     """
 
     rule: str
@@ -60,6 +61,8 @@ class Clock:
     met_at: datetime | None = None
     dormant: bool = False
     pauses: tuple[Span, ...] = ()
+    paused_until: datetime | None = None
+    cancelled_at: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -81,87 +84,12 @@ class Clock:
         """The one instant at which the sweep has to look at this clock again, or None."""
         if self.dormant or not self.is_open:
             return None
+        if self.paused_until:
+            return self.paused_until
         if self.state == "running":
             return self.warn_at if self.warn_at and not self.warned else self.due_at
         following = (step.at for step in self.steps if step.level > self.level)
         return next(following, None)
-
-
-def start(
-    policy: Policy,
-    rule: Rule,
-    calendar: WorkCalendar,
-    *,
-    at: datetime,
-    episode: int,
-    not_before: datetime | None = None,
-    dormant: bool = False,
-    pauses: Iterable[Span] = (),
-) -> Happening:
-    """Return `clock.started` for a clock that runs from ``at``, but for its ``pauses``.
-
-    ``not_before`` is the earliest due time: a second-touch clock that a late first touch moves into
-    the past is due one business hour from now at the earliest (DESIGN section 5).
-    """
-    spans = merged((cut(since), cut(until)) for since, until in pauses)  # what is counted is what is kept
-    counted = count(rule, calendar, at, spans)
-    due_at = max(counted.due_at, not_before) if not_before else counted.due_at
-    warn_at = None if due_at != counted.due_at else _warning(rule, calendar, at, due_at, spans)
-    steps = sorted(
-        ((_after(calendar, due_at, level.after, spans), level.to) for level in rule.levels), key=lambda step: step[0]
-    )
-    facts: dict[str, Any] = {
-        "rule": rule.name,
-        "episode": episode,
-        "policy": policy.name,
-        "policy_version": policy.version,
-        "due_at": to_text(due_at),
-        "starts": rule.starts,
-        "meets": list(rule.meets),
-        "certainty": counted.certainty,
-        "levels": [{"level": n, "to": to, "at": to_text(at_)} for n, (at_, to) in enumerate(steps, start=1)],
-    }
-    if warn_at:
-        facts["warn_at"] = to_text(warn_at)
-    if dormant:
-        facts["dormant"] = True
-    if spans:
-        facts["pauses"] = [[to_text(since), to_text(until)] for since, until in spans]
-    return Happening("clock.started", at, SYSTEM, facts)
-
-
-def count(rule: Rule, calendar: WorkCalendar, at: datetime, pauses: Iterable[Span] = ()) -> Counted:
-    """Return the due time of ``rule`` from ``at``, pauses left out, with the segments that were counted."""
-    if rule.measure == "working_days":
-        return calendar.due_days_counted(at, rule.days, pauses)
-    if rule.measure == "business":
-        return calendar.due_counted(at, rule.budget, pauses)
-    return Counted(_natural_due(at, rule.budget, pauses), (), "published")
-
-
-def _natural_due(at: datetime, budget: timedelta, pauses: Iterable[Span]) -> datetime:
-    """Return when natural time has run out; as in working time, one that runs out as a pause begins is due then."""
-    due_at = at + budget
-    for since, until in merged(pauses):
-        if at < until and since < due_at:
-            due_at += until - max(since, at)
-    return due_at
-
-
-def _warning(
-    rule: Rule, calendar: WorkCalendar, at: datetime, due_at: datetime, pauses: Sequence[Span]
-) -> datetime | None:
-    if rule.warn_at is None:
-        return None
-    if rule.measure == "natural":
-        return _natural_due(at, rule.budget * rule.warn_at, pauses)
-    return calendar.due(at, calendar.elapsed(at, due_at, pauses) * rule.warn_at, pauses)
-
-
-def _after(calendar: WorkCalendar, breach: datetime, distance: Distance, pauses: Sequence[Span]) -> datetime:
-    if distance.days:
-        return calendar.due_days(breach, distance.days, pauses)
-    return calendar.due(breach, distance.time, pauses) if distance.time > timedelta(0) else breach
 
 
 def started(facts: Facts, at: datetime) -> Clock:
@@ -173,14 +101,26 @@ def started(facts: Facts, at: datetime) -> Clock:
         policy_version=int(facts["policy_version"]),
         started_at=at,
         due_at=from_text(facts["due_at"]),
-        warn_at=from_text(facts["warn_at"]) if "warn_at" in facts else None,
-        steps=tuple(Step(int(s["level"]), s["to"], from_text(s["at"])) for s in facts["levels"]),
+        warn_at=_warning(facts),
+        steps=_steps(facts),
         starts=facts["starts"],
         meets=tuple(facts["meets"]),
         certainty=facts["certainty"],
         dormant=bool(facts.get("dormant", False)),
-        pauses=tuple((from_text(since), from_text(until)) for since, until in facts.get("pauses", ())),
+        pauses=_pauses(facts),
     )
+
+
+def _warning(facts: Facts) -> datetime | None:
+    return from_text(facts["warn_at"]) if "warn_at" in facts else None
+
+
+def _steps(facts: Facts) -> tuple[Step, ...]:
+    return tuple(Step(int(step["level"]), step["to"], from_text(step["at"])) for step in facts["levels"])
+
+
+def _pauses(facts: Facts) -> tuple[Span, ...]:
+    return tuple((from_text(since), from_text(until)) for since, until in facts.get("pauses", ()))
 
 
 def apply(clock: Clock, kind: str, at: datetime, facts: Facts) -> Clock:
@@ -196,14 +136,46 @@ def apply(clock: Clock, kind: str, at: datetime, facts: Facts) -> Clock:
     if kind == "clock.escalated":
         return replace(clock, level=max(clock.level, int(facts["level"])))
     if kind == "clock.met":
-        met_at = min(at, clock.met_at) if clock.met_at else at
-        clock = replace(clock, met_at=met_at)
-        return replace(clock, state="met", breached_at=None) if _met_in_time(clock) else _broken(clock)
+        return _judged(replace(clock, met_at=min(at, clock.met_at) if clock.met_at else at, paused_until=None))
+    if kind in RESCHEDULED and clock.state != "cancelled":
+        return _rescheduled(clock, at, facts)
     if kind == "clock.cancelled" and clock.met_at is None:
-        return replace(clock, state="cancelled")
+        was_wrong = facts.get("why") == RECOUNTED
+        breached_at = None if was_wrong else clock.breached_at
+        return replace(clock, state="cancelled", cancelled_at=at, paused_until=None, breached_at=breached_at)
     if kind == "clock.woken":
         return replace(clock, dormant=False)
     return clock
+
+
+def _judged(clock: Clock) -> Clock:
+    """Return a clock that was answered with what that answer is worth by its due time."""
+    return replace(clock, state="met", breached_at=None) if _met_in_time(clock) else _broken(clock)
+
+
+def _rescheduled(clock: Clock, at: datetime, facts: Facts) -> Clock:
+    """Return the clock with another schedule.
+
+    A pause that has simply ended (`clock.resumed` without a schedule) leaves the times as they are.
+    """
+    until = from_text(facts["until"]) if "until" in facts else None
+    if "due_at" in facts:
+        clock = replace(
+            clock,
+            due_at=from_text(facts["due_at"]),
+            warn_at=_warning(facts),
+            steps=_steps(facts),
+            certainty=facts["certainty"],
+            pauses=_pauses(facts),
+            policy=facts.get("policy", clock.policy),
+            policy_version=int(facts.get("policy_version", clock.policy_version)),
+        )
+    if clock.met_at is not None:
+        return _judged(clock)
+    if clock.state == "breached":
+        return replace(clock, breached_at=clock.due_at, paused_until=until)
+    is_warned = clock.warned and (clock.warn_at is None or clock.warn_at <= at)
+    return replace(clock, state="paused" if until else "running", paused_until=until, warned=is_warned)
 
 
 def _broken(clock: Clock) -> Clock:
@@ -231,14 +203,19 @@ def wake(clock: Clock, now: datetime) -> tuple[tuple[Happening, ...], Notice | N
     """Return what became true of ``clock`` by ``now``, each at its own instant, and the one notice.
 
     A late sweep records every level that has passed and tells the highest only. A breach supersedes
-    a warning that nobody sent.
+    a warning that nobody sent. A pause that has ended is over first.
     """
     if clock.wakes_at is None or clock.wakes_at > now:
         return (), None
     happenings = []
+    if clock.paused_until:
+        happenings.append(_happening("clock.resumed", clock, clock.paused_until))
+        clock = apply(clock, "clock.resumed", clock.paused_until, {})
+        if clock.wakes_at is None or clock.wakes_at > now:
+            return tuple(happenings), None
     if clock.state == "running" and now < clock.due_at:
         warned = _happening("clock.warned", clock, clock.warn_at or now)
-        return (warned,), Notice(clock, WARNING, clock.steps[0].to, clock.warn_at or now)
+        return (*happenings, warned), Notice(clock, WARNING, clock.steps[0].to, clock.warn_at or now)
     if clock.state == "running":
         happenings.append(_happening("clock.breached", clock, clock.due_at))
     passed = [step for step in clock.steps if clock.level < step.level and step.at <= now]
@@ -261,12 +238,17 @@ def recall(former: Clock, resumed: Clock, now: datetime) -> tuple[Happening, ...
     return ()
 
 
-def meet(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
+def meet(
+    clocks: Iterable[Clock], what: str, at: datetime, *, of: str = ""
+) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
     """Return `clock.met` for every clock that ``what`` (touch or stage) answers at ``at``, and the corrected ones.
 
-    An answer that is older than the one known counts as well. See `answered`.
+    ``of`` is the kind of touch, or the stage entered: a rule may ask for ``touch:meeting`` only. An answer that is
+    older than the one known counts as well. See `answered`.
     """
-    return answered([clock for clock in clocks if what in clock.meets and _answers(clock, at)], what, at)
+    said = {what, f"{what}:{of}"}
+    asking = [clock for clock in clocks if not said.isdisjoint(clock.meets) and _answers(clock, at)]
+    return answered(asking, what, at)
 
 
 def answered(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
@@ -292,7 +274,7 @@ def _answers(clock: Clock, at: datetime) -> bool:
     """A call that itself brought the lead in answers it; a second touch comes after the first, progress not before."""
     if clock.starts == "lead.received":
         return True
-    return at > clock.started_at if clock.starts == "touch.first" else at >= clock.started_at
+    return at > clock.started_at if clock.starts in (FIRST_TOUCH, EVERY_TOUCH) else at >= clock.started_at
 
 
 def _missed(clock: Clock, at: datetime) -> tuple[Happening, ...]:

@@ -4,8 +4,8 @@ Events fold by (occurred_at, rank of kind, seq), so that a late truth takes its 
 known before; `evolve` folds only what is new, and asks for the whole trail when something is older
 than the newest event that the projection has seen.
 
-A merge that was split again is folded as though it had never been: what it brought (`lead.merged`, and the
-answers that name it) is left out, and what came later stays. A clock that a split brought back began long before,
+A merge that was split again, or a touch that was withdrawn, is folded as though it had never been: what it brought is
+left out, and what came later stays. A clock that a split brought back began long before,
 and is there from the split on: what the trail said of a day between then and now, it goes on saying.
 """
 
@@ -20,7 +20,7 @@ from leadtrail.domain.clock import Clock
 from leadtrail.domain.instant import from_text, to_text
 from leadtrail.domain.trail import GENESIS, Event, Facts
 
-FOLD = 5  # the version of this fold; a projection of another version is folded again when it is read
+FOLD = 6  # the version of this fold; a projection of another version is folded again when it is read
 OPEN, WON, LOST, MERGED = "open", "won", "lost", "merged"
 NEW_STAGE = "新线索"
 UNANSWERED = "超时未响应"
@@ -30,6 +30,7 @@ RISK_TAGS = (UNANSWERED, SENT_BACK, SKIPPED)
 BACKDATED = timedelta(minutes=15)  # how far what happened before we heard of a lead reaches back (DESIGN section 5)
 RESPONSE_RULES = ("first_response", "second_touch")
 
+UNDOING = ("lead.split", "touch.withdrawn")
 _RANK = {"lead.received": 0, "source.added": 1, "owner.assigned": 2, "clock.started": 3, "touch.recorded": 4}
 _RANK |= {"stage.changed": 5, "clock.met": 6, "clock.warned": 7, "clock.breached": 8, "clock.escalated": 9}
 _OTHER = 10
@@ -63,6 +64,9 @@ class Lead:
     first_touch_reported: bool = False  # a person typed it in; no machine saw it
     last_touch_at: datetime | None = None
     merged_into: str | None = None
+    released_from: str | None = None  # whose it was until it went back to the pool
+    amount_fen: int | None = None
+    tags: tuple[str, ...] = ()
     signed: bool = True
     origin: str = "live"
     seq: int = 0
@@ -128,10 +132,11 @@ def fold(events: Iterable[Event]) -> Lead:
     known = tuple(events)
     splits = {event.seq: event.facts["merge"] for event in known if event.kind == "lead.split"}
     undone = set(splits.values())
+    withdrawn = {seq for event in known if event.kind == "touch.withdrawn" for seq in event.facts["undoes"]}
     lead: Lead | None = None
     last: Event | None = None
     for event in sorted(known, key=order):
-        is_left_out = _is_of(undone, event) or _is_ahead(splits, event)
+        is_left_out = event.seq in withdrawn or _is_of(undone, event) or _is_ahead(splits, event)
         lead = _seen(lead, event) if lead and is_left_out else _apply(lead, event)
         last = event if last is None or event.seq > last.seq else last
     if lead is None or last is None:
@@ -143,11 +148,11 @@ def evolve(lead: Lead | None, events: Sequence[Event]) -> Lead:
     """Fold new events (by seq) into the projection.
 
     Raises:
-        NeedsTrailError: one of them is older than the newest event folded so far, or undoes a merge.
+        NeedsTrailError: one of them is older than the newest event folded so far, or undoes an earlier one.
     """
     last = events[-1]
     for event in sorted(events, key=order):
-        if lead is not None and (order(event) < lead.newest or event.kind == "lead.split"):
+        if lead is not None and (order(event) < lead.newest or event.kind in UNDOING):
             raise NeedsTrailError
         lead = _apply(lead, event)
     if lead is None:
@@ -201,6 +206,8 @@ def _received(event: Event) -> Lead:
         stage=facts["stage"],
         stage_at=received_at,
         sources=(SourceEntry(facts["source"], received_at),),
+        amount_fen=facts.get("amount_fen"),
+        tags=tuple(facts.get("tags", ())),
         signed=not facts.get("unverified", False),
         origin="import" if is_import else "live",
     )
@@ -246,6 +253,8 @@ def _changed(lead: Lead, kind: str, at: datetime, facts: Facts) -> Lead:
         return replace(lead, sources=(*lead.sources, SourceEntry(facts["source"], at)))
     if kind == "owner.assigned":
         return replace(lead, owner=facts["owner"], team=facts.get("team", lead.team))
+    if kind == "owner.released":
+        return replace(lead, owner=None, released_from=facts["from"])
     if kind == "stage.changed":
         return replace(lead, stage=facts["to"], stage_at=at)
     if kind == "lead.closed":

@@ -9,26 +9,25 @@ a pause: neither is anything forgiven, nor does anybody win time by merging and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from leadtrail.domain import clock as clocks_of
 from leadtrail.domain import lead as leads_of
-from leadtrail.domain import trail
-from leadtrail.domain.clock import Clock
+from leadtrail.domain import lifecycle, schedule, trail
+from leadtrail.domain.clock import FIRST_TOUCH, Clock
 from leadtrail.domain.errors import AlreadyMergedError, InvalidInputError, LeadClosedError, NotMergedError
 from leadtrail.domain.instant import cut, from_text, to_text
 from leadtrail.domain.lead import BACKDATED, MERGED, Lead
-from leadtrail.domain.lifecycle import GRACE, Timing
+from leadtrail.domain.lifecycle import Pinned, Timing
 from leadtrail.domain.policy import Rule
+from leadtrail.domain.schedule import GRACE
 from leadtrail.domain.span import Span
 from leadtrail.domain.trail import Event, Happening
 
 TOUCH = "touch"
-FIRST_TOUCH = "touch.first"
-Pinned = Callable[[Clock], Timing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ def _answers(winner: Lead, at: Sequence[datetime], now: datetime, seq: int) -> t
         waiting = [each for each in winner.clocks if each.starts == FIRST_TOUCH and TOUCH in each.meets]
         second, late = clocks_of.answered([each for each in waiting if _key_of(each) not in done], TOUCH, first)
         met, corrected = (*met, *_answering(second, seq)), (*corrected, *late)
-    return (*met, *_retracted(corrected, now))
+    return (*met, *lifecycle.retract(corrected, now, by=TOUCH))
 
 
 def _named(happening: Happening, seq: int | None) -> Happening:
@@ -199,15 +198,6 @@ def _met(
     return happenings, corrected
 
 
-def _retracted(corrected: Iterable[Clock], now: datetime) -> tuple[Happening, ...]:
-    return tuple(
-        Happening(
-            "alert.retracted", now, clocks_of.SYSTEM, {"rule": late.rule, "episode": late.episode, "answered_by": TOUCH}
-        )
-        for late in corrected
-    )
-
-
 def _owed(winner: Lead, lost: Lead, now: datetime, timing: Timing) -> tuple[Happening, ...]:
     """Go on with the second touch that the loser still owed, where the winner had not had a first one."""
     if winner.first_touch_at is not None:
@@ -232,8 +222,8 @@ def _start(
     pauses: tuple[Span, ...] = (),
 ) -> Happening:
     """Start a clock at ``at``, due one business hour from now at the earliest, as after any touch learned late."""
-    is_overdue = clocks_of.count(rule, timing.calendar, at, pauses).due_at <= now and not dormant
-    return clocks_of.start(
+    is_overdue = schedule.count(rule, timing.calendar, at, pauses).due_at <= now and not dormant
+    return schedule.start(
         timing.policy,
         rule,
         timing.calendar,
@@ -293,10 +283,14 @@ def _alone(winner: Told, after: Lead, seq: int, now: datetime, timing: Timing) -
     answered = {_key(happening) for happening in met}
     left = [clock for clock in after.clocks if _key_of(clock) not in answered]
     if not after.is_open:  # closed since: what the merge had answered is not asked again
-        return (*met, *_retracted(corrected, now), *clocks_of.cancel(left, after.stage_at, after.status))
+        return (
+            *met,
+            *lifecycle.retract(corrected, now, by=TOUCH),
+            *clocks_of.cancel(left, after.stage_at, after.status),
+        )
     cancelled = clocks_of.cancel([clock for clock in left if _key_of(clock) in brought], now, "split")
     owed = _second_touch(after, own, brought, now, timing)
-    return (*met, *_retracted(corrected, now), *cancelled, *owed)
+    return (*met, *lifecycle.retract(corrected, now, by=TOUCH), *cancelled, *owed)
 
 
 def _brought(events: Iterable[Event], kind: str, merges: set[int]) -> set[tuple[str, int]]:
@@ -331,39 +325,12 @@ def _reopened(loser: Told, into: Event, now: datetime, pinned: Pinned) -> tuple[
     merged = (into.occurred_at, cut(now))
     happenings: list[Happening] = []
     for clock in owed.values():
-        timing = pinned(clock)
-        rule = timing.policy.rule(clock.rule)
-        if rule is not None:
-            again = _named(_resumed(loser.lead, rule, clock, merged, timing), begun[_key_of(clock)].get("merge"))
+        begun_again = lifecycle.again(loser.lead, clock, merged, pinned)
+        if begun_again is not None:
+            again = _named(begun_again, begun[_key_of(clock)].get("merge"))
             happenings.append(replace(again, facts={**again.facts, "split": loser.lead.seq + 1}))
             happenings += clocks_of.recall(clock, clocks_of.started(again.facts, again.occurred_at), now)
     return tuple(happenings)
-
-
-def _resumed(lead: Lead, rule: Rule, clock: Clock, merged: Span, timing: Timing) -> Happening:
-    """Start the clock again at its own start, with the span in which the lead was ``merged`` as one more pause."""
-    return clocks_of.start(
-        timing.policy,
-        rule,
-        timing.calendar,
-        at=clock.started_at,
-        episode=lead.next_episode(rule.name),
-        not_before=_put_off(rule, clock, merged, timing),
-        dormant=clock.dormant,
-        pauses=(*clock.pauses, merged),
-    )
-
-
-def _put_off(rule: Rule, clock: Clock, merged: Span, timing: Timing) -> datetime | None:
-    """Return until when a clock is put off that had an hour of grace (`_start`): what is left of that goes on, too."""
-    is_pinned = (clock.policy, clock.policy_version) == (timing.policy.name, timing.policy.version)
-    counted = clocks_of.count(rule, timing.calendar, clock.started_at, clock.pauses)
-    if not is_pinned or clock.due_at <= counted.due_at:
-        return None
-    since, until = merged
-    if clock.due_at <= since:
-        return clock.due_at
-    return timing.calendar.due(until, timing.calendar.elapsed(since, clock.due_at))
 
 
 def _key(told: Event | Happening) -> tuple[str, int]:

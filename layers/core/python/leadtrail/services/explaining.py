@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from leadtrail.domain import clock as clocks_of
+from leadtrail.domain import schedule
 from leadtrail.domain.clock import Clock
 from leadtrail.domain.company import Company
 from leadtrail.domain.delivery import Contact
@@ -48,7 +48,7 @@ def explain(clock: Clock, *, config: Configuration) -> list[str]:
         LookupError: the pinned policy version or its rule was never configured.
     """
     rule, calendar = _pinned(clock, config)
-    counted = clocks_of.count(rule, calendar, clock.started_at, clock.pauses)
+    counted = schedule.count(rule, calendar, clock.started_at, clock.pauses)
     if rule.measure == "natural":
         lines = [_natural(piece, calendar) for piece in _unpaused(clock, clock.started_at, counted.due_at)]
     else:
@@ -114,7 +114,7 @@ def estimated_years(clock: Clock, *, config: Configuration) -> frozenset[int]:
     if clock.certainty != "estimated":
         return frozenset()
     rule, calendar = _pinned(clock, config)
-    counted = clocks_of.count(rule, calendar, clock.started_at, clock.pauses)
+    counted = schedule.count(rule, calendar, clock.started_at, clock.pauses)
     guessed = frozenset(segment.day.year for segment in counted.segments if segment.estimated)
     return guessed or frozenset({clock.due_at.astimezone(calendar.zone).year})
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from leadtrail.domain import clock, policy
+from leadtrail.domain import policy, schedule
 from leadtrail.domain.errors import NotFoundError, PolicyInvalidError
 from leadtrail.domain.policy import Policy
 from leadtrail.domain.worktime import CalendarError
@@ -54,6 +54,6 @@ def _try(wanted: Policy, config: Configuration, now: datetime) -> None:
     try:
         calendar = config.calendar(wanted)
         for rule in wanted.rules:
-            clock.start(wanted, rule, calendar, at=now, episode=1)
+            schedule.start(wanted, rule, calendar, at=now, episode=1)
     except CalendarError as error:
         raise PolicyInvalidError(f"calendar.{error.field}", error.rule) from error
