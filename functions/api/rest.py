@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRouteError
 from pydantic import RootModel
 
-from functions.api import description, identity, leads, me, owner, policies, recordings, reports
+from functions.api import description, identity, leads, me, owner, policies, progress, recordings, reports
 from functions.api.operation import Area, Call, Operation
 from leadtrail.domain.errors import LeadtrailError, NotFoundError
 from leadtrail.runtime import http
@@ -25,6 +25,7 @@ AREAS = (
     leads.router,
     identity.router,
     owner.router,
+    progress.router,
     policies.router,
     recordings.router,
     reports.router,

@@ -20,7 +20,7 @@ SYSTEM = "system:clock"
 WARNING = 0  # the level of a warning before the breach; levels after it count from 1
 OPEN_STATES = ("running", "paused", "breached")
 RESCHEDULED = ("clock.paused", "clock.resumed", "clock.rebased")
-RECOUNTED = "recounted"  # why a clock is cancelled whose breach a calendar published later proves wrong
+RECOUNTED, WITHDRAWN = "recounted", "withdrawn"  # why a clock is cancelled that should not have been late, or not run
 FIRST_TOUCH, EVERY_TOUCH = "touch.first", "touch.every"
 
 
@@ -140,7 +140,7 @@ def apply(clock: Clock, kind: str, at: datetime, facts: Facts) -> Clock:
     if kind in RESCHEDULED and clock.state != "cancelled":
         return _rescheduled(clock, at, facts)
     if kind == "clock.cancelled" and clock.met_at is None:
-        was_wrong = facts.get("why") == RECOUNTED
+        was_wrong = facts.get("why") in (RECOUNTED, WITHDRAWN)
         breached_at = None if was_wrong else clock.breached_at
         return replace(clock, state="cancelled", cancelled_at=at, paused_until=None, breached_at=breached_at)
     if kind == "clock.woken":
@@ -263,7 +263,7 @@ def answered(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Ha
         met_at = max(at, clock.started_at)  # nothing is answered before it was asked
         if clock.state == "cancelled" or (clock.met_at is not None and clock.met_at <= met_at):
             continue
-        happenings += _missed(clock, met_at)
+        happenings += missed(clock, met_at)
         happenings.append(_happening("clock.met", clock, met_at, by=what))
         if clock.state == "breached" and met_at <= clock.due_at:
             corrected.append(clock)
@@ -277,7 +277,7 @@ def _answers(clock: Clock, at: datetime) -> bool:
     return at > clock.started_at if clock.starts in (FIRST_TOUCH, EVERY_TOUCH) else at >= clock.started_at
 
 
-def _missed(clock: Clock, at: datetime) -> tuple[Happening, ...]:
+def missed(clock: Clock, at: datetime) -> tuple[Happening, ...]:
     """Return the breach of a clock that is late by ``at``, and that no sweep has looked at yet."""
     is_unseen = clock.state == "running" and at > clock.due_at
     return (_happening("clock.breached", clock, clock.due_at),) if is_unseen else ()
@@ -289,8 +289,13 @@ def cancel(clocks: Iterable[Clock], at: datetime, why: str) -> tuple[Happening, 
         happening
         for clock in clocks
         if clock.is_open
-        for happening in (*_missed(clock, at), _happening("clock.cancelled", clock, at, why=why))
+        for happening in (*missed(clock, at), _happening("clock.cancelled", clock, at, why=why))
     )
+
+
+def void(clocks: Iterable[Clock], at: datetime, why: str) -> tuple[Happening, ...]:
+    """Return `clock.cancelled` for clocks that should never have run, or not so: no breach of theirs counts."""
+    return tuple(_happening("clock.cancelled", clock, at, why=why) for clock in clocks)
 
 
 def _happening(kind: str, clock: Clock, at: datetime, **facts: Any) -> Happening:

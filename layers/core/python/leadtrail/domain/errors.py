@@ -11,7 +11,8 @@ LeadtrailError
 ├── NotFoundError            404 not-found: absent, or not the caller's to see
 ├── IdempotencyMismatchError 409 idempotency-mismatch
 ├── AlreadyMergedError       409 already-merged: the lead became part of another, which is named
-├── LeadClosedError          409 lead-closed: only open leads are merged or given away
+├── LeadClosedError          409 lead-closed: only open leads are merged, given away, paused or closed
+├── LeadOpenError            409 lead-open: only closed leads are reopened
 ├── NotMergedError           409 not-merged: there is no merge to undo
 ├── TooMuchToMergeError      409 too-much-to-merge: more identities than one transaction moves
 ├── MergeNeededError         409 merge-needed: a number or address is another person's
@@ -122,9 +123,15 @@ class AlreadyMergedError(LeadtrailError):
 
 
 class LeadClosedError(LeadtrailError):
-    """Only open leads can be merged."""
+    """Nobody works on a closed lead: it is reopened first."""
 
     code, status, title = "lead-closed", 409, "线索已经关闭"
+
+
+class LeadOpenError(LeadtrailError):
+    """Only a closed lead can be reopened."""
+
+    code, status, title = "lead-open", 409, "线索没有关闭"
 
 
 class NotMergedError(LeadtrailError):

@@ -243,5 +243,4 @@ def recount(lead: Lead, estimated: Clock, *, pinned: Timing, now: datetime) -> t
         episode=lead.next_episode(estimated.rule),
         pauses=estimated.pauses,
     )
-    wrong = {"rule": estimated.rule, "episode": estimated.episode, "why": RECOUNTED}
-    return (Happening("clock.cancelled", now, clock.SYSTEM, wrong), begun, *retracted)
+    return (*clock.void((estimated,), now, RECOUNTED), begun, *retracted)

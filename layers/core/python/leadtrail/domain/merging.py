@@ -105,10 +105,11 @@ def touches(events: Iterable[Event]) -> dict[datetime, int | None]:
     """
     known = tuple(events)
     undone = _undone(known)
+    withdrawn = {event.facts["touch"] for event in known if event.kind == "touch.withdrawn"}
     found: dict[datetime, int | None] = {
         from_text(event.facts["effective_at"]): None
         for event in known
-        if event.kind == "touch.recorded" and event.facts["effective"]
+        if event.kind == "touch.recorded" and event.facts["effective"] and event.seq not in withdrawn
     }
     for event in known:
         if event.kind == "lead.merged" and event.seq not in undone and event.facts["absorbed"]["touches"]:
