@@ -9,11 +9,13 @@ from typing import Any
 
 from leadtrail.domain import clock as clocks_of
 from leadtrail.domain import lead as leads_of
-from leadtrail.domain import lifecycle, policy, schedule, touch, trail
+from leadtrail.domain import lifecycle, pausing, policy, schedule, touch, trail, withdrawal
 from leadtrail.domain.clock import Clock, Notice
 from leadtrail.domain.instant import to_text
 from leadtrail.domain.lead import Lead, NeedsTrailError
 from leadtrail.domain.lifecycle import Timing
+from leadtrail.domain.merging import Instruction, Told
+from leadtrail.domain.pausing import Wish
 from leadtrail.domain.policy import Policy
 from leadtrail.domain.trail import GENESIS, Event, Happening
 from leadtrail.domain.worktime import WorkCalendar
@@ -150,6 +152,41 @@ class Story:
         """Move to another stage."""
         change = happening("stage.changed", now, **{"from": self.lead.stage, "to": stage})
         self.write(lifecycle.advance(self.lead, change, timing=self.timing), now)
+
+    def pause(self, until: datetime, now: datetime, *rules: str, reason: str = "customer-asked") -> None:
+        """Hold up the clocks, or those of some rules."""
+        wish = Wish(until, reason, rules)
+        self.write(pausing.pause(self.lead, wish, now=now, actor="rep:li", pinned=self.pinned), now)
+
+    def resume(self, now: datetime) -> None:
+        """End a pause before its time."""
+        self.write(pausing.resume(self.lead, now=now, actor="rep:li", pinned=self.pinned), now)
+
+    def close(self, now: datetime, outcome: str = "lost") -> None:
+        """End the lead."""
+        self.write(lifecycle.close(self.lead, happening("lead.closed", now, outcome=outcome)), now)
+
+    def reopen(self, now: datetime) -> None:
+        """Open the lead again."""
+        reopened = happening("lead.reopened", now)
+        self.write(lifecycle.reopen(self.lead, reopened, timing=self.timing, pinned=self.pinned), now)
+
+    def withdraw(self, seq: int, now: datetime) -> None:
+        """Take back a touch."""
+        said = Instruction("rep:li", now, "记错了客户")
+        happenings = withdrawal.withdraw(Told(self.lead, self.events), seq, said, timing=self.timing)
+        self.write([replace(each, text=None) for each in happenings], now)
+
+    def recount(self, calendar: WorkCalendar, now: datetime) -> None:
+        """Look at every estimated clock again, by a calendar that says more."""
+        self.timing = replace(self.timing, calendar=calendar)
+        for clock in self.lead.clocks:
+            if clock.certainty == "estimated":
+                self.write(lifecycle.recount(self.lead, clock, pinned=self.timing, now=now), now)
+
+    def pinned(self, clock: Clock) -> Timing:
+        """Return the one policy there is."""
+        return self.timing
 
     def sweep(self, now: datetime) -> None:
         """Wake the clocks that are due, as the watch does."""
