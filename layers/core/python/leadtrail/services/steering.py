@@ -180,7 +180,7 @@ def _pinned(clock: Clock, config: Configuration) -> Timing:
 def _require_own(events: Sequence[Event], seq: int, caller: Caller) -> None:
     if caller.leads_people:
         return
-    touch = next((event for event in events if event.seq == seq), None)
+    touch = next((event for event in events if event.seq == seq and event.kind == "touch.recorded"), None)
     is_own = touch is not None and touch.actor == caller.actor and touch.facts.get("self_reported")
     if touch is not None and not is_own:
         raise ForbiddenError("只能撤回自己填写的跟进，其他记录请主管撤回")
