@@ -93,7 +93,8 @@ class Clock:
 
 
 def started(facts: Facts, at: datetime) -> Clock:
-    """Read `clock.started` back into a running clock."""
+    """Read `clock.started` back into a running clock, or one that an earlier pause still holds up."""
+    until = from_text(facts["until"]) if "until" in facts else None
     return Clock(
         rule=facts["rule"],
         episode=int(facts["episode"]),
@@ -108,6 +109,8 @@ def started(facts: Facts, at: datetime) -> Clock:
         certainty=facts["certainty"],
         dormant=bool(facts.get("dormant", False)),
         pauses=_pauses(facts),
+        state="paused" if until else "running",
+        paused_until=until,
     )
 
 
@@ -207,12 +210,10 @@ def wake(clock: Clock, now: datetime) -> tuple[tuple[Happening, ...], Notice | N
     """
     if clock.wakes_at is None or clock.wakes_at > now:
         return (), None
-    happenings = []
-    if clock.paused_until:
-        happenings.append(_happening("clock.resumed", clock, clock.paused_until))
-        clock = apply(clock, "clock.resumed", clock.paused_until, {})
-        if clock.wakes_at is None or clock.wakes_at > now:
-            return tuple(happenings), None
+    rested, clock = rest(clock, now)
+    happenings = list(rested)
+    if clock.wakes_at is None or clock.wakes_at > now:
+        return rested, None
     if clock.state == "running" and now < clock.due_at:
         warned = _happening("clock.warned", clock, clock.warn_at or now)
         return (*happenings, warned), Notice(clock, WARNING, clock.steps[0].to, clock.warn_at or now)
@@ -222,6 +223,14 @@ def wake(clock: Clock, now: datetime) -> tuple[tuple[Happening, ...], Notice | N
     happenings += [_happening("clock.escalated", clock, step.at, level=step.level, to=step.to) for step in passed]
     notice = Notice(clock, passed[-1].level, passed[-1].to, passed[-1].at) if passed else None
     return tuple(happenings), notice
+
+
+def rest(clock: Clock, now: datetime) -> tuple[tuple[Happening, ...], Clock]:
+    """Return `clock.resumed` for a pause that is over by ``now``, at its end, and the clock after it."""
+    if clock.paused_until is None or clock.paused_until > now:
+        return (), clock
+    resumed = _happening("clock.resumed", clock, clock.paused_until)
+    return (resumed,), apply(clock, resumed.kind, resumed.occurred_at, resumed.facts)
 
 
 def recall(former: Clock, resumed: Clock, now: datetime) -> tuple[Happening, ...]:
@@ -279,7 +288,7 @@ def _answers(clock: Clock, at: datetime) -> bool:
 
 def missed(clock: Clock, at: datetime) -> tuple[Happening, ...]:
     """Return the breach of a clock that is late by ``at``, and that no sweep has looked at yet."""
-    is_unseen = clock.state == "running" and at > clock.due_at
+    is_unseen = clock.state in ("running", "paused") and at > clock.due_at
     return (_happening("clock.breached", clock, clock.due_at),) if is_unseen else ()
 
 

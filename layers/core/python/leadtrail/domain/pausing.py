@@ -49,9 +49,9 @@ def pause(lead: Lead, wish: Wish, *, now: datetime, actor: str, pinned: Pinned) 
         raise InvalidInputError("reason", f"只能是 {'、'.join(REASONS)} 之一", allowed=list(REASONS))
     if wish.until < now + SHORTEST:
         raise InvalidInputError("until", "必须写明结束时间，且至少在5分钟以后")
-    asked = _asked(lead, wish)
+    rested = {clock.key: clocks_of.rest(clock, now) for clock in lead.clocks if clock.is_open}
     happenings: tuple[Happening, ...] = ()
-    for clock in asked:
+    for clock in _asked([after for _, after in rested.values()], wish):
         timing = pinned(clock)
         rule = timing.policy.rule(clock.rule)
         if rule is None:
@@ -62,21 +62,19 @@ def pause(lead: Lead, wish: Wish, *, now: datetime, actor: str, pinned: Pinned) 
             continue
         _check_cap(clock, rule, rule.pause_cap, wish, now)
         paused = schedule.pause(clock, rule, timing.calendar, at=now, until=wish.until, reason=wish.reason)
-        happenings += (*clocks_of.missed(clock, now), replace(paused, actor=actor))
+        before = (*rested[clock.key][0], *clocks_of.missed(clock, now))
+        happenings += (*before, replace(paused, actor=actor))
     if not happenings:
         raise InvalidInputError("rules", "没有可以暂停的时限")
     return happenings
 
 
-def _asked(lead: Lead, wish: Wish) -> list[Clock]:
-    unknown = [name for name in wish.rules if not any(clock.rule == name for clock in _pausable(lead.clocks))]
+def _asked(clocks: Iterable[Clock], wish: Wish) -> list[Clock]:
+    pausable = [clock for clock in clocks if clock.is_open and not clock.dormant and clock.paused_until is None]
+    unknown = [name for name in wish.rules if name not in {clock.rule for clock in pausable}]
     if unknown:
         raise InvalidInputError("rules", f"{unknown[0]} 没有正在计时的时限，或已经暂停")
-    return [clock for clock in _pausable(lead.clocks) if not wish.rules or clock.rule in wish.rules]
-
-
-def _pausable(clocks: Iterable[Clock]) -> list[Clock]:
-    return [clock for clock in clocks if clock.is_open and not clock.dormant and clock.paused_until is None]
+    return [clock for clock in pausable if not wish.rules or clock.rule in wish.rules]
 
 
 def _check_cap(clock: Clock, rule: Rule, cap: timedelta, wish: Wish, now: datetime) -> None:
@@ -99,7 +97,8 @@ def resume(lead: Lead, *, now: datetime, actor: str, pinned: Pinned) -> tuple[Ha
     """
     happenings: list[Happening] = []
     for clock in lead.clocks:
-        timing = pinned(clock) if clock.paused_until and clock.is_open else None
+        is_resting = clock.is_open and clock.paused_until is not None and clock.paused_until > now
+        timing = pinned(clock) if is_resting else None
         rule = timing.policy.rule(clock.rule) if timing else None
         if timing and rule:
             happenings.append(replace(schedule.resume(clock, rule, timing.calendar, at=now), actor=actor))

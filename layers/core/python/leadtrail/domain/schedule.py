@@ -9,6 +9,7 @@ progress.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -58,10 +59,12 @@ def again(
 ) -> Happening:
     """Return `clock.started` for a new episode that goes on with ``clock`` as though ``resting`` had been a pause.
 
-    What was left of an hour of grace goes on, too, where the clock keeps the version that it was started under.
+    What was left of an hour of grace goes on, too, where the clock keeps the version that it was started under; and so
+    does a pause that lasts beyond ``resting``.
     """
     is_pinned = (clock.policy, clock.policy_version) == (policy.name, policy.version)
-    return start(
+    spans = (*clock.pauses, resting)
+    begun = start(
         policy,
         rule,
         calendar,
@@ -69,8 +72,9 @@ def again(
         episode=episode,
         not_before=_put_off(clock, rule, calendar, resting) if is_pinned else None,
         dormant=clock.dormant,
-        pauses=(*clock.pauses, resting),
+        pauses=spans,
     )
+    return replace(begun, facts={**begun.facts, **_resting(spans, resting[1])})
 
 
 def pause(
@@ -95,12 +99,9 @@ def pause(
 
 def resume(clock: Clock, rule: Rule, calendar: WorkCalendar, *, at: datetime) -> Happening:
     """Return `clock.resumed` for a pause that ends at ``at``, before its time."""
-    before = [(since, until) for since, until in clock.pauses if until <= at]
-    broken_off = [(since, at) for since, until in clock.pauses if since < at < until]
-    grace = clock.due_at - count(rule, calendar, clock.started_at, clock.pauses).due_at
-    spans = (*before, *broken_off)
-    not_before = count(rule, calendar, clock.started_at, spans).due_at + grace if grace else None
-    return _rescheduled("clock.resumed", clock, at, _times(rule, calendar, clock.started_at, spans, not_before))
+    spans = [(since, min(until, at)) for since, until in clock.pauses if since < at]
+    times = _times(rule, calendar, clock.started_at, spans, _called_back(clock, rule, calendar, at))
+    return _rescheduled("clock.resumed", clock, at, times)
 
 
 def rebase(
@@ -130,10 +131,8 @@ def rebase(
     times = _times(rule, calendar, clock.started_at, spans, not_before)
     if is_pinned and times == _known(clock):
         return None
-    resting = next((until for since, until in merged(spans) if since <= at < until), None)
     facts = {"why": why, "policy": policy.name, "policy_version": policy.version, "due_before": to_text(clock.due_at)}
-    facts |= times | ({"until": to_text(cut(resting))} if resting else {})
-    return _rescheduled("clock.rebased", clock, at, facts)
+    return _rescheduled("clock.rebased", clock, at, facts | times | _resting(spans, at))
 
 
 def judged_again(clock: Clock, policy: Policy, rule: Rule, calendar: WorkCalendar, *, at: datetime) -> Happening:
@@ -154,6 +153,12 @@ def count(rule: Rule, calendar: WorkCalendar, at: datetime, pauses: Iterable[Spa
 
 def _rescheduled(kind: str, clock: Clock, at: datetime, facts: dict[str, Any]) -> Happening:
     return Happening(kind, at, SYSTEM, {"rule": clock.rule, "episode": clock.episode, **facts})
+
+
+def _resting(pauses: Iterable[Span], at: datetime) -> dict[str, str]:
+    """Return until when a clock rests at ``at``, as a fact; nothing where no pause holds it up."""
+    until = next((until for since, until in merged(pauses) if since <= at < until), None)
+    return {"until": to_text(cut(until))} if until else {}
 
 
 def _times(
@@ -226,4 +231,16 @@ def _put_off(clock: Clock, rule: Rule, calendar: WorkCalendar, resting: Span) ->
     since, until = resting
     if clock.due_at <= since:
         return clock.due_at
-    return calendar.due(until, calendar.elapsed(since, clock.due_at))
+    return calendar.due(until, calendar.elapsed(since, clock.due_at, clock.pauses))
+
+
+def _called_back(clock: Clock, rule: Rule, calendar: WorkCalendar, at: datetime) -> datetime | None:
+    """Return until when a clock with an hour of grace is put off once its pause ends at ``at`` already."""
+    counted = count(rule, calendar, clock.started_at, clock.pauses)
+    resting = next((span for span in clock.pauses if span[0] <= at < span[1]), None)
+    if clock.due_at <= counted.due_at or resting is None:
+        return None
+    since, until = resting
+    return (
+        clock.due_at if clock.due_at <= since else calendar.due(at, calendar.elapsed(until, clock.due_at, clock.pauses))
+    )
