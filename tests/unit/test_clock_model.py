@@ -1,6 +1,7 @@
 """Leads that live at random, held against the slow truth: use cases, store and clocks together, crashes included."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date
 from random import Random
@@ -23,7 +24,7 @@ from leadtrail.domain.trail import Happening
 from leadtrail.services import giving, intake, steering, touching, watch
 from leadtrail.services.idempotency import Command
 from leadtrail.services.people import Caller
-from leadtrail.services.ports import Change, Person, Receipt
+from leadtrail.services.ports import Alert, Change, Person, Receipt
 from leadtrail.services.steering import Order
 from tests.builders import NINE, policy_body
 from tests.clock_reference import DAY, QUARTER, Clock, Reference
@@ -73,6 +74,7 @@ class Life:
 
     @property
     def lead(self) -> Lead:
+        lead: Lead
         [lead] = self.store.projections.values()
         return lead
 
@@ -227,6 +229,16 @@ class Life:
         living = [self.call, self.call, self.report, self.advance, self.pause, self.resume, self.give, self.end]
         self.dice.choice(either + (living if self.lead.is_open else [self.reopen, self.reopen]))()
 
+    def numbered(self) -> Iterator[tuple[str, int, Clock]]:
+        """Yield the reference's clocks with rule and episode."""
+        counts: Counter[str] = Counter()
+        for clock in self.reference.clocks:
+            counts[clock.rule] += 1
+            yield clock.rule, counts[clock.rule], clock
+
+    def alerts(self) -> list[Alert]:
+        return list(self.store.raised.values())
+
     def check(self) -> None:
         """Sweep, and hold everything against the slow truth."""
         self.sweep()
@@ -235,19 +247,18 @@ class Life:
         assert leads_of.fold(events) == lead
         assert trails.verify(events) is None
         found = sorted((c.rule, c.episode, c.state, c.due_at, c.met_at) for c in lead.clocks)
-        counts: dict[str, int] = {}
         wanted = []
-        for clock in self.reference.clocks:
-            counts[clock.rule] = counts.get(clock.rule, 0) + 1
+        for rule, episode, clock in self.numbered():
             met = max(clock.met, clock.start) if clock.met else None
-            wanted.append((clock.rule, counts[clock.rule], clock.state(self.now), clock.due(), met))
+            wanted.append((rule, episode, clock.state(self.now), clock.due(), met))
         assert found == sorted(wanted)
         levels = {(c.rule, c.episode): c.level for c in lead.clocks if c.is_late and c.paused_until is None}
-        counts = {}
-        for clock in self.reference.clocks:
-            counts[clock.rule] = counts.get(clock.rule, 0) + 1
-            if (clock.rule, counts[clock.rule]) in levels:
-                assert levels[clock.rule, counts[clock.rule]] == clock.level(self.now)
+        for rule, episode, clock in self.numbered():
+            if (rule, episode) in levels:
+                assert levels[rule, episode] == clock.level(self.now)
+        begun = {(rule, episode): clock.start for rule, episode, clock in self.numbered()}
+        told = Counter((alert.rule, begun[alert.rule, alert.episode], alert.level) for alert in self.alerts())
+        assert not [level for level, times in told.items() if times > 1], "told twice"
 
 
 @pytest.mark.parametrize("seed", range(RUNS))
