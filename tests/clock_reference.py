@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 
 QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
-SHANGHAI = timezone(8 * HOUR)
+SHANGHAI, NEVER = timezone(8 * HOUR), datetime.max.replace(tzinfo=timezone(8 * HOUR))
 
 
 def works(day: date, off: frozenset[date]) -> bool:
@@ -65,33 +65,36 @@ class Clock:
         return self.business(due, lost)
 
     def level(self, now: datetime) -> int:
-        due = self.due()
-        return sum(at <= now for at in (due, self.business(due, HOUR), self.days_after(due, 1)))
+        return sum(at <= now for due in [self.due()] for at in (due, self.business(due, HOUR), self.days_after(due, 1)))
 
     def state(self, now: datetime) -> str:
-        if self.ended or self.met:
-            return "cancelled" if not self.met else "met" if self.met <= self.due() else "breached"
+        if self.met:
+            return "met" if self.met <= self.due() else "breached"
+        if self.ended:
+            return "cancelled"
         return "breached" if self.due() <= now else "paused" if self.rests(now) else "running"
 
 
 class Reference:
     def __init__(self, at: datetime, off: frozenset[date]) -> None:
-        self.first, self.first_typed, self.closed = datetime.max.replace(tzinfo=SHANGHAI), False, at
+        self.first, self.first_typed, self.closed = NEVER, False, at
         self.clocks = [Clock("first_response", at, off), Clock("no_progress", at, off)]
 
     def owed(self) -> Iterable[Clock]:
         return [clock for clock in self.clocks if not clock.met and not clock.ended]
 
     def touch(self, at: datetime, now: datetime, off: frozenset[date], *, typed: bool) -> None:
-        seconds = [clock for clock in self.clocks if clock.rule == "second_touch"]
         for clock in (each for each in self.clocks if each.rule != "no_progress" and not each.ended):
             answers = [at] if clock.rule == "first_response" or at > clock.start else []
-            if clock in seconds and at < self.first and not self.first_typed:
+            if clock.rule == "second_touch" and at < self.first and not self.first_typed:
                 answers.append(self.first)
             clock.met = min([*answers, clock.met] if clock.met else answers, default=None)
-        if not seconds:
-            second = Clock("second_touch", at, off)
-            second.granted = now if second.due() <= now else None
-            self.clocks.append(second)
+        if self.first == NEVER:
+            self.clocks.append(Clock("second_touch", NEVER, off))
+        for clock in (each for each in self.clocks if each.rule == "second_touch" and not each.ended):
+            is_asked = at < min(self.first, clock.start) and clock.off is off
+            if is_asked and (clock.met or clock.start == NEVER or clock.due() > now):
+                clock.start, clock.granted = at, None
+                clock.granted = now if clock.due() <= now else None
         if at < self.first:
             self.first, self.first_typed = at, typed

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from leadtrail.domain import clock as clocks_of
 from leadtrail.domain import schedule
 from leadtrail.domain.clock import WARNING, Clock
+from leadtrail.domain.lead import fold
 from leadtrail.domain.trail import Happening
 from tests.builders import LEVELS, NINE, Story, call, facts_of, policy_body, rule, running, self_reported, timing
 
@@ -332,7 +333,40 @@ def test_a_long_call_that_brought_the_lead_in_answers_it() -> None:
 
     clock = story.clock("first_response")
     assert (clock.state, clock.met_at) == ("met", NINE)
-    assert story.clock("second_touch").started_at == NINE
+    assert story.clock("second_touch").started_at == NINE - timedelta(minutes=40)
+
+
+def test_it_does_not_matter_in_which_order_two_calls_are_learned() -> None:
+    in_order, swapped = Story(TIMING), Story(TIMING)
+    now = NINE + timedelta(hours=1)
+    first, second = call(NINE + timedelta(minutes=10)), call(NINE + timedelta(minutes=20))
+
+    for story, calls in ((in_order, (first, second)), (swapped, (second, first))):
+        for each in calls:
+            story.touch(each, now)
+
+    known = [
+        sorted(
+            (each.rule, each.episode, each.state, each.started_at, each.due_at, each.met_at)
+            for each in story.lead.clocks
+        )
+        for story in (in_order, swapped)
+    ]
+    assert known[0] == known[1]
+    assert swapped.lead == fold(swapped.events)
+
+
+def test_a_first_call_that_is_learned_late_leaves_a_second_touch_that_is_late_already_as_it_is() -> None:
+    story = Story(TIMING)
+    story.touch(call(NINE + timedelta(minutes=10), talk_s=65), NINE + timedelta(minutes=10))
+    late = NINE + timedelta(hours=73)
+    story.sweep(late)
+    before = story.clock("second_touch")
+
+    story.touch(call(NINE + timedelta(minutes=5)), late)
+
+    after = story.clock("second_touch")
+    assert (after.started_at, after.due_at, after.state) == (before.started_at, before.due_at, "met")
 
 
 def test_a_cancelled_clock_keeps_silent_whatever_comes_later() -> None:

@@ -460,6 +460,14 @@ def test_a_guessed_day_that_was_passed_over_makes_the_due_time_a_guess() -> None
     assert counted.certainty == "estimated"  # 2027-01-02 or -03 may still become make-up workdays
 
 
+def test_a_due_time_at_the_opening_of_a_guessed_day_is_a_guess() -> None:
+    office = calendar(OFFICE, published=[2026])
+
+    counted = office.due_days_counted(china("2026-12-24T20:00:00"), 5)
+
+    assert (counted.due_at, counted.certainty) == (china("2027-01-01T09:00:00"), "estimated")
+
+
 def test_nothing_is_estimated_where_nothing_is_published() -> None:
     office = calendar(OFFICE)
 

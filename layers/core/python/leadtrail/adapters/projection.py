@@ -93,6 +93,7 @@ def _clock_to_json(clock: Clock) -> dict[str, Any]:
         "pauses": [[to_text(since), to_text(until)] for since, until in clock.pauses],
         "paused_until": _text(clock.paused_until),
         "cancelled_at": _text(clock.cancelled_at),
+        "moved_from": _text(clock.moved_from),
     }
 
 
@@ -118,6 +119,7 @@ def _clock_from_json(item: dict[str, Any]) -> Clock:
         pauses=tuple((from_text(since), from_text(until)) for since, until in item["pauses"]),
         paused_until=_at(item["paused_until"]),
         cancelled_at=_at(item["cancelled_at"]),
+        moved_from=_at(item["moved_from"]),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from leadtrail.domain.instant import from_text
+from leadtrail.domain.instant import from_text, to_text
 from leadtrail.domain.span import Span
 from leadtrail.domain.trail import Facts, Happening
 
@@ -40,7 +40,8 @@ class Clock:
     ``state``: running, paused, met, breached or cancelled. A breached clock that was answered late
     stays breached and has ``met_at``. ``level`` is the highest level recorded so far. A dormant
     clock (history import) wakes nothing. ``pauses`` are the spans that do not count, in order and apart;
-    while one of them holds the clock up, ``paused_until`` is its end.
+    while one of them holds the clock up, ``paused_until`` is its end. A clock that turned out to have begun earlier
+    had begun at ``moved_from``: what happens to it stands behind that on the trail.
     """
 
     rule: str
@@ -63,6 +64,7 @@ class Clock:
     pauses: tuple[Span, ...] = ()
     paused_until: datetime | None = None
     cancelled_at: datetime | None = None
+    moved_from: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -139,6 +141,7 @@ def apply(clock: Clock, kind: str, at: datetime, facts: Facts) -> Clock:
     if kind == "clock.escalated":
         return replace(clock, level=max(clock.level, int(facts["level"])))
     if kind == "clock.met":
+        at = from_text(facts["met_at"]) if "met_at" in facts else at
         return _judged(replace(clock, met_at=min(at, clock.met_at) if clock.met_at else at, paused_until=None))
     if kind in RESCHEDULED and clock.state != "cancelled":
         return _rescheduled(clock, at, facts)
@@ -165,6 +168,8 @@ def _rescheduled(clock: Clock, at: datetime, facts: Facts) -> Clock:
     if "due_at" in facts:
         clock = replace(
             clock,
+            started_at=from_text(facts["started_at"]) if "started_at" in facts else clock.started_at,
+            moved_from=clock.moved_from or clock.started_at if "started_at" in facts else clock.moved_from,
             due_at=from_text(facts["due_at"]),
             warn_at=_warning(facts),
             steps=_steps(facts),
@@ -273,7 +278,9 @@ def answered(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Ha
         if clock.state == "cancelled" or (clock.met_at is not None and clock.met_at <= met_at):
             continue
         happenings += missed(clock, met_at)
-        happenings.append(_happening("clock.met", clock, met_at, by=what))
+        behind = clock.moved_from or met_at
+        moved = {"met_at": to_text(met_at)} if behind > met_at else {}
+        happenings.append(_happening("clock.met", clock, max(met_at, behind), by=what, **moved))
         if clock.state == "breached" and met_at <= clock.due_at:
             corrected.append(clock)
     return tuple(happenings), tuple(corrected)

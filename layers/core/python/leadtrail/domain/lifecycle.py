@@ -94,8 +94,9 @@ def touch(lead: Lead, touched: Happening, *, timing: Timing, now: datetime) -> t
     met, corrected = clock.meet(lead.clocks, "touch", at, of=touched.facts["touch"])
     second, also_corrected = _second_after_all(lead, at)
     retracted = retract((*corrected, *also_corrected), now, by="touch")
+    moved = _moved_back(lead, at, timing, now)
     started = after_touch(lead, at, timing, now)
-    return (touched, *met, *second, *retracted, *started)
+    return (touched, *met, *second, *retracted, *moved, *started)
 
 
 def retract(corrected: Iterable[Clock], now: datetime, *, by: str) -> tuple[Happening, ...]:
@@ -118,6 +119,25 @@ def _second_after_all(lead: Lead, at: datetime) -> tuple[tuple[Happening, ...], 
     return clock.answered(waiting, "touch", first)
 
 
+def _moved_back(lead: Lead, at: datetime, timing: Timing, now: datetime) -> tuple[Happening, ...]:
+    """Let clocks that began with what was taken for the first touch begin with the one at ``at``, which was before it.
+
+    So that it does not matter in which order two calls are learned. What is late stays as it is, and so does a clock
+    of another version of the policy.
+    """
+    if lead.first_touch_at is None or at >= lead.first_touch_at:
+        return ()
+    pinned = (timing.policy.name, timing.policy.version)
+    happenings = []
+    for each in lead.clocks:
+        rule = timing.policy.rule(each.rule)
+        is_asked = each.starts == FIRST_TOUCH and each.state != "cancelled" and at < each.started_at
+        is_late = each.met_at is None and each.due_at <= now
+        if rule and is_asked and not is_late and (each.policy, each.policy_version) == pinned:
+            happenings.append(schedule.move_back(each, rule, timing.calendar, at=now, start_at=at))
+    return tuple(happenings)
+
+
 def after_touch(lead: Lead, at: datetime, timing: Timing, now: datetime) -> tuple[Happening, ...]:
     """Return the clocks that an effective touch at ``at`` starts: the first one's, and each newest one's.
 
@@ -129,8 +149,7 @@ def after_touch(lead: Lead, at: datetime, timing: Timing, now: datetime) -> tupl
         begins.add(EVERY_TOUCH)
         unanswered = [each for each in lead.clocks if each.starts == EVERY_TOUCH and "touch" not in each.meets]
         superseded = clock.cancel(unanswered, at, "superseded")
-    starts_at = max(at, lead.received_at) if not timing.history else at
-    return (*superseded, *_starting(lead, begins, starts_at, timing, now=now))
+    return (*superseded, *_starting(lead, begins, at, timing, now=now))
 
 
 def _starting(

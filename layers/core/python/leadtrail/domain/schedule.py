@@ -135,6 +135,14 @@ def rebase(
     return _rescheduled("clock.rebased", clock, at, facts | times | _resting(spans, at))
 
 
+def move_back(clock: Clock, rule: Rule, calendar: WorkCalendar, *, at: datetime, start_at: datetime) -> Happening:
+    """Return `clock.rebased` for a clock that began at ``start_at``; it is due an hour from ``at`` at the earliest."""
+    is_overdue = count(rule, calendar, start_at, clock.pauses).due_at <= at
+    times = _times(rule, calendar, start_at, clock.pauses, calendar.due(at, GRACE) if is_overdue else None)
+    facts = {"why": "touch", "started_at": to_text(cut(start_at)), "due_before": to_text(clock.due_at)}
+    return _rescheduled("clock.rebased", clock, at, facts | times | _resting(clock.pauses, at))
+
+
 def judged_again(clock: Clock, policy: Policy, rule: Rule, calendar: WorkCalendar, *, at: datetime) -> Happening:
     """Return `clock.rebased` for a clock that was answered, by the times that a published calendar gives it."""
     known = {"why": "calendar", "policy": policy.name, "policy_version": policy.version}

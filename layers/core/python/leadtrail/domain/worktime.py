@@ -223,7 +223,8 @@ class WorkCalendar:
         segments = self.segments(start, due_at, pauses)
         begin = utc(start)
         first = self._blocks.working_day(begin) or begin.astimezone(self.zone).date()
-        last = segments[-1].day if segments else self._blocks.working_day(due_at) or due_at.astimezone(self.zone).date()
+        # A due time at an opening lies on a day of which nothing was counted yet.
+        last = self._blocks.working_day(due_at) or due_at.astimezone(self.zone).date()
         # A guessed day matters when it was passed over as well: a Saturday may become a make-up workday.
         passed = range(first.toordinal(), last.toordinal() + 1)
         guessed = any(self.is_estimated(date.fromordinal(ordinal)) for ordinal in passed)

@@ -168,7 +168,7 @@ def _open(lead: Lead) -> Lead:
 
 def _timing(lead: Lead, config: Configuration) -> Timing:
     """Return the policy that a clock of this lead would pin now."""
-    policy = config.current().policy_for(source=lead.source, team=lead.team)
+    policy = config.current().policy_of(lead)
     return Timing(policy, config.calendar(policy))
 
 
