@@ -76,7 +76,8 @@ class MemoryStore:
         known = self.projections.get(change.lead_id)
         if change.happenings and (known.seq if known else None) != (change.lead.seq if change.lead else None):
             raise ConflictError
-        if change.receipt and (change.receipt.source, change.receipt.key) in self.receipts:
+        before = self.receipts.get((change.receipt.source, change.receipt.key)) if change.receipt else None
+        if change.receipt and (before.outcome if before else None) != change.receipt.replaces:
             raise ConflictError
         if any(identity in self.owned for identity in change.claims):
             raise ConflictError
