@@ -44,7 +44,7 @@ class Api(Construct):
         self._routes: list[apigateway.HttpRoute] = []
         if pinned_id:
             Tags.of(self.api).add(PINNED_ID, pinned_id)
-        self._stage(rate, burst)
+        self._stage = self._made_stage(rate, burst)
 
     def route(
         self,
@@ -67,7 +67,18 @@ class Api(Construct):
         """The routes whose path begins with the segment `first`."""
         return [route for route in self._routes if (route.path or "").split("/")[1] == first]
 
-    def _stage(self, rate: int, burst: int) -> None:
+    def throttle(self, path: str, *, rate: int, burst: int) -> None:
+        """Hold each route of one path to a limit of its own, below that of all: `rate` a second, `burst` at once."""
+        routes = [_resource(route) for route in self._routes if route.path == path]
+        if not routes:
+            raise ValueError(f"no route has the path {path}")
+        # Said in full, since it stands in the place of what the stage says; CloudFormation takes the names as they are.
+        limit = {"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": burst, "DetailedMetricsEnabled": True}
+        self._stage.route_settings = {**(self._stage.route_settings or {}), **{r.route_key: limit for r in routes}}
+        for route in routes:
+            self._stage.node.add_dependency(route)  # or the stage asks for the route before it is there
+
+    def _made_stage(self, rate: int, burst: int) -> apigateway.CfnStage:
         stage = apigateway.HttpStage(
             self,
             "Stage",
@@ -85,3 +96,11 @@ class Api(Construct):
         if not isinstance(resource, apigateway.CfnStage):
             raise TypeError("the stage of the HTTP API is no longer a CfnStage")
         resource.access_log_settings = settings
+        return resource
+
+
+def _resource(route: apigateway.HttpRoute) -> apigateway.CfnRoute:
+    resource = route.node.default_child
+    if not isinstance(resource, apigateway.CfnRoute):
+        raise TypeError("a route of the HTTP API is no longer a CfnRoute")
+    return resource

@@ -1,7 +1,7 @@
 """What could not be done at once is done later.
 
-From the queue: deliveries that the table could not take. Every five minutes: parked deliveries, and leads that nobody
-was free for.
+From the queue: deliveries that the table could not take. Every five minutes: parked deliveries, leads that nobody
+was free for, and the configuration's copy that the webhook goes by while the table is down.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if "Records" not in event:
         _try_parked(context)
         _assign_waiting(context)
+        _renew_copy()
         return {}
     failed = [message for message in event["Records"] if not _is_taken(message)]
     return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
@@ -72,6 +73,11 @@ def _assign_waiting(context: Any) -> None:
     assigned = sum(done.moved.values())
     logger.info("waiting leads assigned", assigned=assigned)
     count("LeadsAssigned", assigned)
+
+
+def _renew_copy() -> None:
+    renewed = wiring.world().config.renew_copy()
+    logger.info("configuration copy looked at", renewed=renewed)
 
 
 def _has_time(context: Any) -> bool:

@@ -74,13 +74,18 @@ def _too_large(
 def _stored(
     request: sources.Request, deliveries: tuple[Delivery, ...], world: wiring.World, attempt: str
 ) -> list[Outcome]:
-    """Store the messages; what the table does not take now waits in a queue: many providers never try again."""
-    if len(deliveries) <= AT_ONCE or not world.settings.deliveries_queue:
+    """Store the messages; what the table does not take now waits in a queue: many providers never try again.
+
+    A table that could not be read a moment ago is not asked again: the sender's patience is not long enough for both.
+    """
+    has_queue = bool(world.settings.deliveries_queue)
+    at_once = len(deliveries) <= AT_ONCE and not world.config.is_cut_off
+    if at_once or not has_queue:
         try:
             return taking.take(request, deliveries, world, attempt=attempt)
         except OUTAGES as outage:
             logger.exception("table did not take the delivery", source=request.source.id)
-            if not world.settings.deliveries_queue:
+            if not has_queue:
                 raise outage
     waiting.put(request, world)
     return [QUEUED]

@@ -402,6 +402,7 @@ def test_a_parked_delivery_is_tried_for_six_hours_and_then_waits_for_an_operator
 
 def test_runs_without_news_change_nothing(world: TestWorld, clock: TimeTravel) -> None:
     post(call_completed(clock()))
+    run(clock)
     before = stored(world)
 
     for _ in range(3):

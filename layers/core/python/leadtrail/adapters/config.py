@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from leadtrail.adapters import calendars
+from leadtrail.adapters.configuration_copy import STAMP, ConfigurationCopy, stamp_of
 from leadtrail.adapters.outage import OUTAGES
 from leadtrail.adapters.rows import Write
 from leadtrail.adapters.store import TableStore
-from leadtrail.adapters.table import ConfigItem, Raw
+from leadtrail.adapters.table import ConfigItem
 from leadtrail.domain import policy as policies
-from leadtrail.domain.company import Channel, Company, Source, read_rep, read_team
+from leadtrail.domain.company import Company, Source, read_channel, read_rep, read_team
 from leadtrail.domain.instant import from_text, to_text
 from leadtrail.domain.lead import NEW_STAGE
 from leadtrail.domain.policy import Policy
@@ -23,11 +25,20 @@ KINDS = ("team", "rep", "source", "channel", "policy", "pipeline")
 
 
 class TableConfiguration:
-    """Reads the configuration at most once a minute, or at once when its stamp has moved on."""
+    """Reads the configuration at most once a minute, or at once when its stamp has moved on.
 
-    def __init__(self, store: TableStore, zone: str) -> None:
+    ``copy`` is kept in step with every change. A function that ``trusts_copy`` goes by it while the table cannot be
+    read and nothing is known yet; ``is_cut_off`` says that the table could not be read when it was last tried.
+    """
+
+    def __init__(
+        self, store: TableStore, zone: str, *, copy: ConfigurationCopy | None = None, trusts_copy: bool = False
+    ) -> None:
         self._store = store
         self._zone = zone
+        self._copy = copy
+        self._trusts_copy = trusts_copy
+        self.is_cut_off = False
         self._company: Company | None = None
         self._read_at = datetime.min.replace(tzinfo=UTC)
         self._versions: dict[tuple[str, int], Policy] = {}
@@ -39,14 +50,17 @@ class TableConfiguration:
         """
         now = self._store.now()
         known = self._company
-        fresh = known is not None and now - self._read_at < MEMORY and (stamp is None or known.stamp >= stamp)
-        if known is None or not fresh:
+        young = now - self._read_at < MEMORY and not self.is_cut_off
+        if known is None or not young or (stamp is not None and known.stamp < stamp):
             try:
-                known = self._company = _company(self._store.items("CONFIG"), self._zone)
-                self._read_at = now
+                known = _company(self._rows(), self._zone)
+                self._read_at, self.is_cut_off = now, False
             except OUTAGES:
+                self.is_cut_off = True
+                known = known or self._copied()
                 if known is None or (stamp is not None and known.stamp < stamp):
                     raise  # nothing to go by, or known to be wrong
+            self._company = known
         return known
 
     def current(self) -> Company:
@@ -82,20 +96,50 @@ class TableConfiguration:
         Raises:
             ConflictError: somebody else changed it at the same moment.
         """
-        rows = {row.SK: row for item in self._store.items("CONFIG") for row in [ConfigItem.from_raw_data(item)]}
-        known, stamp = rows.get(f"{kind}#{name}"), rows.get("STAMP")
+        rows = {row.SK: row for row in self._rows()}
+        known, stamp = rows.get(f"{kind}#{name}"), rows.get(STAMP)
         version = int(known.version) + 1 if known else 1
         fields: dict[str, Any] = {"version": version, "active_from": to_text(now), "body": body}
+        changed = ConfigItem(PK="CONFIG", SK=f"{kind}#{name}", **fields)
+        stamped = ConfigItem(PK="CONFIG", SK=STAMP, version=int(stamp.version) + 1 if stamp else 1)
         writes = [
-            _guarded(ConfigItem(PK="CONFIG", SK=f"{kind}#{name}", **fields), int(known.version) if known else None),
+            _guarded(changed, int(known.version) if known else None),
             _guarded(ConfigItem(PK=f"CONFIG#{kind}#{name}", SK=f"V#{version:06d}", **fields), None),
-            _guarded(
-                ConfigItem(PK="CONFIG", SK="STAMP", version=int(stamp.version) + 1 if stamp else 1),
-                int(stamp.version) if stamp else None,
-            ),
+            _guarded(stamped, int(stamp.version) if stamp else None),
         ]
         self._store.write(writes)
+        if self._copy:
+            with suppress(*OUTAGES):  # the change stands, whatever S3 says; `renew_copy` makes up for it
+                self._copy.write((rows | {changed.SK: changed, STAMP: stamped}).values(), now=now)
         return version
+
+    def renew_copy(self) -> bool:
+        """Write the copy where it is missing, behind the table, or soon forgotten; tell whether it was written.
+
+        Two changes at one moment may leave the older one's copy, and a change without S3 leaves none.
+        """
+        now = self._store.now()
+        if self._copy is None:
+            return False
+        rows = tuple(self._rows())
+        copied = self._copy.read()
+        if copied and copied.is_good(stamp_of(rows), now):
+            return False
+        self._copy.write(rows, now=now)
+        return True
+
+    def _rows(self) -> Iterable[ConfigItem]:
+        return map(ConfigItem.from_raw_data, self._store.items("CONFIG"))
+
+    def _copied(self) -> Company | None:
+        """Return the company as it was copied; None where there is no copy to go by, or none can be read either."""
+        if self._copy is None or not self._trusts_copy:
+            return None
+        try:
+            copied = self._copy.read()
+        except OUTAGES:  # the table's own failure is the one to be told
+            return None
+        return _company(copied.rows, self._zone) if copied else None
 
 
 def _guarded(item: ConfigItem, version: int | None) -> Write:
@@ -104,12 +148,11 @@ def _guarded(item: ConfigItem, version: int | None) -> Write:
     return Write(item, "version = :version", {":version": {"N": str(version)}})
 
 
-def _company(items: Iterable[Raw], zone: str) -> Company:
+def _company(rows: Iterable[ConfigItem], zone: str) -> Company:
     things: dict[str, dict[str, ConfigItem]] = {kind: {} for kind in (*KINDS, "company")}
     stamp = 0
-    for item in items:
-        row = ConfigItem.from_raw_data(item)
-        if row.SK == "STAMP":
+    for row in rows:
+        if row.SK == STAMP:
             stamp = int(row.version)
             continue
         kind, name = row.SK.split("#", 1)
@@ -123,7 +166,7 @@ def _company(items: Iterable[Raw], zone: str) -> Company:
         teams={name: read_team(name, row.body) for name, row in things["team"].items()},
         reps={name: read_rep(name, row.body, zone=zone) for name, row in things["rep"].items()},
         sources={name: _source(name, row.body) for name, row in things["source"].items()},
-        channels={name: _channel(name, row.body) for name, row in things["channel"].items()},
+        channels={name: read_channel(name, row.body) for name, row in things["channel"].items()},
         policies={name: _policy(name, row) for name, row in things["policy"].items()},
         stages=_stages(row.body for _, row in sorted(things["pipeline"].items())),
         extra={name: value for name, value in about.items() if name not in ("name", "zone")},
@@ -137,10 +180,6 @@ def _source(name: str, body: dict[str, Any]) -> Source:
 
 def _stages(pipelines: Iterable[dict[str, Any]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((NEW_STAGE, *(stage for body in pipelines for stage in body["stages"]))))
-
-
-def _channel(name: str, body: dict[str, Any]) -> Channel:
-    return Channel(id=name, **{**body, "audiences": tuple(body["audiences"])})
 
 
 def _policy(name: str, row: ConfigItem) -> Policy:

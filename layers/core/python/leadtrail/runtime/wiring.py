@@ -42,7 +42,7 @@ class World:
     @cached_property
     def dynamodb(self) -> Any:
         """The DynamoDB client; a function that can put what the table does not take into a queue gives up in time."""
-        return client("dynamodb", hurried=bool(self.settings.deliveries_queue))
+        return client("dynamodb", hurried=self._has_queue)
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -62,15 +62,22 @@ class World:
     def config(self) -> TableConfiguration:
         """The company's configuration."""
         from leadtrail.adapters.config import TableConfiguration  # noqa: PLC0415 - some entries need none
+        from leadtrail.adapters.configuration_copy import ConfigurationCopy  # noqa: PLC0415 - see above
 
-        return TableConfiguration(self.store, self.settings.zone)
+        bucket = self.settings.archive_bucket
+        return TableConfiguration(
+            self.store,
+            self.settings.zone,
+            copy=ConfigurationCopy(lambda: self.objects, bucket) if bucket else None,
+            trusts_copy=self._has_queue,
+        )
 
     @cached_property
     def objects(self) -> Objects:
-        """S3."""
+        """S3; a cold function that asks it instead of the table has no more time than the table had."""
         from leadtrail.adapters.objects import Objects  # noqa: PLC0415 - the webhook and the sweep load no S3
 
-        return Objects(lambda: client("s3"))
+        return Objects(lambda: client("s3", hurried=self._has_queue))
 
     @cached_property
     def outbox(self) -> TableOutbox:
@@ -81,10 +88,13 @@ class World:
 
     @cached_property
     def robots(self) -> Robots:
-        """The chat robots."""
-        from leadtrail.adapters.robots import Robots  # noqa: PLC0415 - only dispatch sends
+        """Who brings messages: WeCom applications, chat robots, mail; tokens live as long as the container."""
+        from leadtrail.adapters.mail import Mail  # noqa: PLC0415 - only dispatch sends
+        from leadtrail.adapters.robots import Robots  # noqa: PLC0415 - see above
+        from leadtrail.adapters.wecom_token import WeComTokens  # noqa: PLC0415 - see above
 
-        return Robots(self.secrets.valid, self.now)
+        tokens = WeComTokens(self.settings.wecom_api, self.now)
+        return Robots(self.secrets.valid, self.now, tokens=tokens, mail=Mail(lambda: client("sesv2", tries=1)))
 
     @cached_property
     def wecom(self) -> WeCom:
@@ -137,14 +147,20 @@ class World:
 
         return TableReports(self.store)
 
+    @property
+    def _has_queue(self) -> bool:
+        """True where what the table does not take can wait in a queue."""
+        return bool(self.settings.deliveries_queue)
+
     def _hmac_key(self) -> bytes:
         return self.secrets.text(self.settings.key_secret).encode()
 
 
-def client(service: str, *, hurried: bool = False) -> Any:
+def client(service: str, *, hurried: bool = False, tries: int | None = None) -> Any:
     """Return a boto3 client that signs with SigV4 and gives up in time for its caller to answer.
 
     ``hurried``: after at most 5 s, so that something else can still be done within a provider's patience.
+    ``tries``: how often in all, where doing it twice would show.
     """
     import boto3  # noqa: PLC0415 - importing this module stays free
     from botocore.config import Config  # noqa: PLC0415 - see above
@@ -154,6 +170,8 @@ def client(service: str, *, hurried: bool = False) -> Any:
         "read_timeout": 2 if hurried else 10,
         "retries": {"mode": "standard", "max_attempts": 2 if hurried else 3},
     }
+    if tries:
+        timeouts["retries"] = {"mode": "standard", "total_max_attempts": tries}
     if service == "s3":
         # boto3 still signs presigned URLs as SigV2 in us-east-1 unless told (FACTS).
         timeouts |= {"signature_version": "s3v4", "s3": {"addressing_style": "path" if _is_local() else "auto"}}
