@@ -17,11 +17,11 @@ WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_NIGHT: Final = timedelta(hours=12)
 """A longer "night shift" is a day shift with its ends swapped; a real one is written as two segments."""
 
-_FIELDS: Final = frozenset(
+FIELDS: Final = frozenset(
     {"tz", "hours", "holidays", "date_hours", "breaks", "off", "on", "published", "makeup", "cn", "name", "version"}
 )
-_TIME: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00", re.ASCII)
-_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+TIME: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00", re.ASCII)
+DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DAY: Final = timedelta(days=1)
 
 
@@ -54,7 +54,7 @@ def read(calendar: Mapping[str, object]) -> OpeningHours:
 
 def _reject_unknown_fields(calendar: Mapping[str, object]) -> None:
     for name in calendar:
-        if name not in _FIELDS and not str(name).startswith("_"):
+        if name not in FIELDS and not str(name).startswith("_"):
             raise CalendarError(field=str(name), rule="日历中没有这个字段")
     if calendar.get("cn"):
         raise CalendarError(field="cn", rule="法定节假日须先展开为具体日期")
@@ -111,6 +111,8 @@ def _read_published(value: object) -> frozenset[int] | None:
     if isinstance(value, Mapping):
         first = _read_year(value.get("from"), "published.from")
         last = _read_year(value.get("to"), "published.to")
+        if last < first:
+            raise CalendarError(field="published.to", rule="不能早于 from")
         return frozenset(range(first, last + 1))
     return frozenset(_read_year(year, "published") for year in _list(value, "published"))
 
@@ -133,7 +135,7 @@ def _read_dates(value: object, where: str) -> tuple[date, ...]:
 
 
 def _read_date(text: object, where: str) -> date:
-    if not isinstance(text, str) or not _DATE.fullmatch(text):
+    if not isinstance(text, str) or not DATE.fullmatch(text):
         raise CalendarError(field=f"{where}.{text}", rule="日期须写作 YYYY-MM-DD,且真实存在")
     try:
         return date.fromisoformat(text)
@@ -167,7 +169,7 @@ def _read_segment(pair: object, where: str) -> tuple[timedelta, timedelta]:
 
 
 def _read_time(text: object, where: str) -> timedelta:
-    if not isinstance(text, str) or not _TIME.fullmatch(text):
+    if not isinstance(text, str) or not TIME.fullmatch(text):
         raise CalendarError(field=where, rule="时间须写作 HH:MM,仅结束时间可为 24:00")
     return timedelta(hours=int(text[:2]), minutes=int(text[3:]))
 

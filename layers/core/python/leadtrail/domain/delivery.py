@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 
+from leadtrail.domain import worth
 from leadtrail.domain.identity import Identity
 
 PARSER = 1  # the version of the parsers; a replay with a newer one derives the delivery again
@@ -99,6 +100,16 @@ class Delivery:
     change: str | None = None  # of a contact: edited, deleted, removed_by_customer, transferred or transfer_failed
     enrichment: Enrichment | None = None
     parked: str | None = None
+
+    @property
+    def amount_fen(self) -> int | None:
+        """What the lead may be worth, in fen, where a field says so in a way that can be read."""
+        return worth.amount_fen(self.fields)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that a field names."""
+        return worth.tags(self.fields)
 
     @property
     def receipt(self) -> str:

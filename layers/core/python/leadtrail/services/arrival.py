@@ -48,8 +48,14 @@ class Arrival:
     new_person: Callable[[Contact], Person]
 
     def timing(self, team: str) -> Timing:
-        """Return the policy that clocks of this source and team pin now, with its calendar."""
-        policy = self.company.policy_for(source=self.source.id, team=team)
+        """Return the policy that clocks of a new lead of this delivery pin in ``team``, with its calendar."""
+        said = self.delivery
+        policy = self.company.policy_for(source=self.source.id, team=team, amount_fen=said.amount_fen, tags=said.tags)
+        return Timing(policy, self.calendar(policy))
+
+    def timing_of(self, lead: Lead) -> Timing:
+        """Return the policy that clocks of a known lead pin now, with its calendar."""
+        policy = self.company.policy_of(lead)
         return Timing(policy, self.calendar(policy))
 
     def receipt(self, outcome: str, lead_id: str | None, reason: str | None = None, *, waits: bool = False) -> Receipt:
@@ -110,6 +116,10 @@ def create(arrival: Arrival, person: Person, *, known: bool, owner: str | None, 
     timing = arrival.timing(team)
     lead_id = new_id(arrival.received_at)
     facts: dict[str, Any] = {"ref": delivery.source_ref} if delivery.source_ref else {}
+    if delivery.amount_fen is not None:
+        facts["amount_fen"] = delivery.amount_fen
+    if delivery.tags:
+        facts["tags"] = list(delivery.tags)
     if not delivery.signed:
         facts["unverified"] = True
     happenings = lifecycle.receive(
@@ -157,7 +167,7 @@ def merge(arrival: Arrival, lead: Lead, person: Person, proposed: Sequence[str])
         happenings = (source_added(arrival),)
     if delivery.call is not None:
         touching = touched(arrival, since=lead.received_at - BACKDATED)
-        happenings += lifecycle.touch(lead, touching, timing=arrival.timing(lead.team), now=arrival.received_at)
+        happenings += lifecycle.touch(lead, touching, timing=arrival.timing_of(lead), now=arrival.received_at)
     happenings += proposals(arrival, proposed)
     change = Change(
         lead_id=lead.lead_id,

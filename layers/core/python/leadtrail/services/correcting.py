@@ -80,4 +80,4 @@ def _touching(arrival: Arrival, lead: Lead, known: Sequence[Event]) -> tuple[Hap
     had_counted = any(event.kind == "touch.recorded" and event.facts["effective"] for event in known)
     if had_counted or not touched.facts["effective"]:
         return ()
-    return lifecycle.touch(lead, touched, timing=arrival.timing(lead.team), now=arrival.received_at)
+    return lifecycle.touch(lead, touched, timing=arrival.timing_of(lead), now=arrival.received_at)

@@ -116,7 +116,7 @@ def _place(
         if view.receipt is not None or lead is None or not lead.is_open or lead.stage != NEW_STAGE:
             return
         at = cut(now())
-        policy = config.company(view.stamp).policy_for(source=lead.source, team=lead.team)
+        policy = config.company(view.stamp).policy_of(lead)
         facts = {"from": lead.stage, "to": stage, "gate": "legacy", "receipt": delivery.receipt}
         change = Happening("stage.changed", at, f"source:{delivery.source}", facts)
         happenings = lifecycle.advance(lead, change, timing=Timing(policy, config.calendar(policy)))
