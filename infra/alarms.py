@@ -77,7 +77,7 @@ class Alarms(Construct):
             self._alarm("enrichment-refused", refused, above=0, subject=reason)
 
     def sweep(self, *, silent_minutes: int, lag: Duration, outbox_age: Duration) -> None:
-        """No sweep came to its end, its oldest due clock waits too long, or a message waits too long to be sent."""
+        """No sweep came to its end, a due clock or a message waits too long, or leads that failed were set aside."""
         minute = Duration.minutes(1)
         finished = _ours("SweepFinished", minute, "Sum")
         self._alarm("sweep-silent", finished, below=1, periods=silent_minutes, missing=MISSING_IS_BAD)
@@ -85,6 +85,8 @@ class Alarms(Construct):
         self._alarm("sweep-lag", late, above=lag.to_seconds(), periods=silent_minutes, missing=MISSING_IS_BAD)
         waiting = _ours("OutboxOldestAgeSeconds", minute, "Maximum")
         self._alarm("outbox-age", waiting, above=outbox_age.to_seconds(), periods=3)
+        aside = _ours("LeadsSetAside", minute, "Maximum")  # how many there are, so that it rings until all are released
+        self._alarm("set-aside", aside, above=0)
 
     def daily(self, daily: Function) -> None:
         """Nothing began a daily report within a day, workday or not: the function decides which it is."""
@@ -93,7 +95,7 @@ class Alarms(Construct):
 
     def robots(self) -> None:
         """A robot refused a message for good, or there is none for it: nobody will see that alert."""
-        for bot in ("wecom", "dingtalk", "none"):
+        for bot in ("wecom", "dingtalk", "feishu", "wecom-app", "mail", "none"):
             refused = _ours("AlertUndeliverable", Duration.minutes(5), "Sum", bot=bot)
             self._alarm("robot-refused", refused, above=0, subject=bot)
 

@@ -1,4 +1,10 @@
-"""Every minute: clocks that are due are woken, and channels with something to say are handed to dispatch."""
+"""Every minute: clocks that are due are woken, and channels with something to say are handed to dispatch.
+
+A run that is about to run out of time stops; the next minute's goes on with what is overdue the longest. It does not
+call itself: that would gain seconds, and `SweepLagSeconds` says at once when a minute is too short.
+A lead that could not be woken is a line in the log and never an error of the run, which would hide the others' state:
+it is tried again for two more minutes, then it is set aside and an alarm rings for as long as it is.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +16,14 @@ from leadtrail.domain import instant
 from leadtrail.runtime import wiring
 from leadtrail.runtime.telemetry import count, instrumented, logger
 from leadtrail.services import watch
+from leadtrail.services.watch import Swept
 
-SPARE_MS = 10_000  # a sweep that is about to run out of time stops; the next one goes on
+SPARE_MS = 10_000  # for what was begun, and for the hand-overs
 
 
 @instrumented
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Sweep at the real time, or at ``now`` where the environment allows it; raise what failed once all are served."""
+    """Sweep at the real time, or at ``now`` where the environment allows it."""
     world = wiring.world()
     now, ahead = _now(event, world)
     swept = watch.sweep(
@@ -30,20 +37,30 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     oldest = min(channels.values(), default=world.now())
     for channel in channels:
         _hand_over(channel, world)
-    count("SweepLagSeconds", swept.lag.total_seconds(), "Seconds")
-    count("SweepFinished", int(swept.finished))
+    _account(swept, world)
     count("OutboxOldestAgeSeconds", max((world.now() - oldest).total_seconds(), 0), "Seconds")
     logger.info("sweep finished", leads=swept.leads, alerts=len(swept.alerts), channels=len(channels))
-    for lead_id, error in swept.failed:
-        logger.error("lead left as it was", lead_id=lead_id, reason=repr(error))
-    if swept.failed:
-        raise ExceptionGroup("leads that could not be woken", [error for _, error in swept.failed])
     return {
         "leads": swept.leads,
         "alerts": len(swept.alerts),
         "channels": list(channels),
         "lag_s": swept.lag.total_seconds(),
+        "failed": len(swept.failed),
+        "finished": swept.finished,
     }
+
+
+def _account(swept: Swept, world: wiring.World) -> None:
+    """Say what an operator has to know."""
+    count("SweepLagSeconds", swept.lag.total_seconds(), "Seconds")
+    count("SweepFinished", int(swept.finished))
+    count("LeadsNotWoken", len(swept.failed))
+    count("LeadsSetAside", world.store.aside_count())
+    count("AlertUndeliverable", sum(not alert.channel for alert in swept.alerts), bot="none")
+    for lead_id, error in swept.failed:
+        logger.error("lead left as it was", lead_id=lead_id, reason=watch.reason_of(error), exc_info=error)
+    for lead_id in swept.aside:
+        logger.error("lead set aside", lead_id=lead_id)
 
 
 def _now(event: dict[str, Any], world: wiring.World) -> tuple[datetime, timedelta]:

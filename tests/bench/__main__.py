@@ -8,11 +8,11 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from tests.bench import calls, cold_start, cpu, event_log, faults, figure, walking
+from tests.bench import calls, cold_start, cpu, event_log, faults, figure, sweeping, walking
 from tests.bench.figure import Section
 
 PAGE = Path("docs/benchmarks.md")
-MEASURES = ("calls", "start", "due", "cpu", "faults")
+MEASURES = ("calls", "sweep", "start", "due", "cpu", "faults")
 
 
 def main() -> int:
@@ -20,6 +20,7 @@ def main() -> int:
     asked = _arguments()
     measures: dict[str, Callable[[], Section]] = {
         "calls": calls.section,
+        "sweep": lambda: sweeping.section(sweeping.SAMPLE if asked.quick else sweeping.SIZES),
         "start": cold_start.section,
         "due": lambda: walking.section(quick=asked.quick),
         "cpu": cpu.section,
@@ -33,7 +34,7 @@ def main() -> int:
     if not asked.log:
         print("Import of an event log: not measured in this run (--log FILE, with a fresh demo running)")
     if asked.quick:
-        for sampled in (walking.NAME, faults.NAME):
+        for sampled in (sweeping.NAME, walking.NAME, faults.NAME):
             texts.pop(sampled, None)  # a sample is no figure to keep
     before = PAGE.read_text("utf-8") if PAGE.exists() else ""
     PAGE.write_text(figure.page(before, texts.values()), "utf-8")
@@ -49,7 +50,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help=f"walk from {walking.SAMPLE} starts and send {faults.SAMPLE} leads only, and keep both off the page",
+        help=f"walk from {walking.SAMPLE} starts, send {faults.SAMPLE} leads, sweep among {sweeping.SAMPLE[-1]:,} only,"
+        " and keep all of that off the page",
     )
     parser.add_argument("--log", type=Path, help="an event log to import into the running demo, which takes minutes")
     parser.add_argument("--date", type=date.fromisoformat, default=datetime.now(UTC).date(), help="day of the page")

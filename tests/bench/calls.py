@@ -12,7 +12,7 @@ from tests.bench.stand import Ledger, Stand, stand
 from tests.integration.people import ask
 from tests.integration.webhooks import Context, call_completed, lead_created
 
-OUTBOX = "looks at the outbox and hand-overs to dispatch"
+OUTBOX = "looks at the outbox and at what was set aside, and hand-overs to dispatch"
 CHANNEL = "huadong-group"
 
 
@@ -88,7 +88,7 @@ def _sweep(company: Stand, open_leads: int, waking: int) -> list[Figure]:
         swept = sweep.handler({}, Context())
     if swept["leads"] != waking:
         raise RuntimeError(f"{swept['leads']} leads woke, {waking} were to")
-    beside = 1 + 2 * len(swept["channels"])
+    beside = 2 + 2 * len(swept["channels"])
     clocks = len(page.calls) - beside
     promised = SHARDS + 2 * waking
     return [

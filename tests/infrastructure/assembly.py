@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = ("webhook", "sweep", "dispatch", "recording", "daily", "link", "rest", "replay", "fetch", "enrich")
+FUNCTIONS = (
+    "webhook", "sweep", "dispatch", "recording", "daily", "link", "rest", "replay", "fetch", "enrich", "recount",
+)  # fmt: skip
 QUEUES = ("uploaded", "deliveries", "fetches", "enrichments")
 
 Properties = dict[str, Any]

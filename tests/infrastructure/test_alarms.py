@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from leadtrail.adapters import hubspot, wecom
+from leadtrail.adapters import hubspot, wecom_token
 from tests.infrastructure.assembly import FUNCTIONS, QUEUES, ROOT, Assembly, Properties, kind_of, referred
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
@@ -37,6 +37,28 @@ def alarm(assembly: Assembly, name: str) -> Properties:
     return found
 
 
+def test_a_backlog_of_the_sweep_rings_after_ten_minutes(deployed: Assembly) -> None:
+    lag = alarm(deployed, "sweep-lag")
+
+    assert (lag["MetricName"], lag["Statistic"], lag["Threshold"]) == ("SweepLagSeconds", "Maximum", 10 * 60)
+    assert lag["ComparisonOperator"] == "GreaterThanThreshold"
+
+
+def test_a_lead_that_was_set_aside_rings_until_it_is_released(deployed: Assembly) -> None:
+    aside = alarm(deployed, "set-aside")
+
+    # A count of how many there are, not of how many were added: the next minute says the same.
+    assert (aside["MetricName"], aside["Statistic"], aside["Threshold"]) == ("LeadsSetAside", "Maximum", 0)
+    assert (aside["Period"], aside["EvaluationPeriods"], aside["TreatMissingData"]) == (60, 1, "notBreaching")
+
+
+@pytest.mark.parametrize("bot", ["wecom", "dingtalk", "feishu", "wecom-app", "mail", "none"])
+def test_every_kind_of_robot_that_refuses_for_good_rings(deployed: Assembly, bot: str) -> None:
+    refused = alarm(deployed, f"robot-refused-{bot}")
+
+    assert refused["Dimensions"] == [{"Name": "bot", "Value": bot}]
+
+
 @pytest.mark.parametrize("kind", ["sweep-silent", "sweep-lag", "daily-silent"])
 def test_silence_is_failure(deployed: Assembly, kind: str) -> None:
     watched = alarm(deployed, kind)
@@ -59,7 +81,7 @@ def test_every_reason_for_which_a_provider_refuses_us_rings(deployed: Assembly) 
     code = "".join(file.read_text() for file in (ROOT / "layers/core/python/leadtrail").rglob("*.py"))
     said = set(re.findall(r'ProviderRefusedError\("([\w-]+)"\)', code))
 
-    reasons = said | set(wecom.REFUSED.values()) | set(hubspot.REFUSED.values())
+    reasons = said | set(wecom_token.REFUSED.values()) | set(hubspot.REFUSED.values())
 
     heard = {name.partition("enrichment-refused-")[2] for name in names(deployed)} - {""}
     assert heard == reasons
@@ -69,7 +91,8 @@ def test_every_function_and_every_queue_of_dead_letters_is_watched(deployed: Ass
     found = set(names(deployed))
 
     wanted = {f"Leadtrail-{kind}-{name}" for kind in ("errors", "throttles", "slow") for name in FUNCTIONS}
-    letters = {f"Leadtrail-dead-letters-{name}" for name in ("sweep", "dispatch", "replay", "daily", *QUEUES)}
+    called = ("sweep", "dispatch", "recount", "replay", "daily")
+    letters = {f"Leadtrail-dead-letters-{name}" for name in (*called, *QUEUES)}
 
     assert wanted | letters <= found
 

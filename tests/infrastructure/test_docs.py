@@ -26,7 +26,7 @@ from tests.infrastructure.assembly import FUNCTIONS, ROOT
 
 PRODUCT = ("layers/core/python/leadtrail", "functions", "infra", "console")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-EMITTERS = ("Happening", "_happening", "_ended")
+EMITTERS = ("Happening", "_happening", "_ended", "_rescheduled")
 
 
 def page(name: str) -> str:

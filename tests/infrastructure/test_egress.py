@@ -1,8 +1,12 @@
-"""A fixed address (`egress=nat`): for the one function whose other side asks for it, and no network without it."""
+"""A fixed address (`egress=nat`): for the functions whose other side asks for it, and no network without it."""
 
 import json
 
+import pytest
+
 from tests.infrastructure.assembly import FUNCTIONS, Assembly, pairs, referred
+
+CALL_WECOM = ("dispatch", "enrich")
 
 
 def test_without_the_choice_there_is_no_network(deployed: Assembly) -> None:
@@ -26,10 +30,11 @@ def test_only_what_calls_wecom_lives_in_the_network_and_in_its_private_part(with
 
     living = {name: config for name, config in inside.items() if config}
 
-    assert list(living) == ["enrich"]
-    assert ["PrivateSubnet" in referred(one) for one in living["enrich"]["SubnetIds"]] == [True, True]
-    assert "ec2:CreateNetworkInterface" in json.dumps(with_address.statements("enrich"))
-    assert "ec2:" not in json.dumps([with_address.statements(name) for name in FUNCTIONS if name != "enrich"])
+    assert set(living) == set(CALL_WECOM)
+    for name in CALL_WECOM:
+        assert ["PrivateSubnet" in referred(one) for one in living[name]["SubnetIds"]] == [True, True]
+        assert "ec2:CreateNetworkInterface" in json.dumps(with_address.statements(name))
+    assert "ec2:" not in json.dumps([with_address.statements(name) for name in FUNCTIONS if name not in CALL_WECOM])
 
 
 def test_everything_leaves_by_one_address_which_the_operator_is_told(with_address: Assembly) -> None:
@@ -75,8 +80,9 @@ def test_what_goes_through_the_network_is_logged_for_three_months(with_address: 
     assert kept == 90
 
 
-def test_the_enricher_may_do_with_the_network_just_what_lambda_needs(with_address: Assembly) -> None:
-    statements = with_address.statements("enrich")
+@pytest.mark.parametrize("name", CALL_WECOM)
+def test_a_function_may_do_with_the_network_just_what_lambda_needs(with_address: Assembly, name: str) -> None:
+    statements = with_address.statements(name)
 
     actions = {action for one in statements for action in pairs(one["Action"]) if action.startswith("ec2:")}
 

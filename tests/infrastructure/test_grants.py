@@ -2,6 +2,7 @@
 
 import pytest
 
+from leadtrail.adapters.configuration_copy import KEY
 from tests.infrastructure.assembly import FUNCTIONS, Assembly, pairs, texts
 
 EVERY = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
@@ -13,8 +14,9 @@ QUEUE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility
 SECRET = {"secretsmanager:GetSecretValue"}
 
 EXPECTED = {
-    "webhook": EVERY | READ | COMMIT | SECRET | {"s3:PutObject", "sqs:SendMessage"},
+    "webhook": EVERY | READ | COMMIT | SECRET | {"s3:GetObject", "s3:PutObject", "sqs:SendMessage"},
     "sweep": EVERY | READ | COMMIT | GIVE_UP | {"lambda:InvokeFunction"},
+    "recount": EVERY | READ | COMMIT | GIVE_UP,
     "dispatch": EVERY | READ | COMMIT | GIVE_UP | STREAM | SECRET,
     "recording": EVERY | READ | COMMIT | QUEUE | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
     "daily": EVERY | READ | COMMIT | GIVE_UP | SECRET | {"s3:GetObject", "s3:PutObject", "s3:ListBucket"},
@@ -54,7 +56,13 @@ def test_no_function_has_a_managed_policy(deployed: Assembly, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "indexes"), [("replay", ["/index/GSI1", "/index/GSI2"]), ("sweep", ["/index/*"]), ("webhook", [])]
+    ("name", "indexes"),
+    [
+        ("replay", ["/index/GSI1", "/index/GSI2"]),
+        ("sweep", ["/index/*"]),
+        ("recount", ["/index/GSI5"]),
+        ("webhook", []),
+    ],
 )
 def test_a_function_asks_only_the_indexes_that_it_reads(deployed: Assembly, name: str, indexes: list[str]) -> None:
     statements = [one for one in deployed.statements(name) if "dynamodb:Query" in pairs(one["Action"])]
@@ -95,3 +103,15 @@ def test_a_grant_reaches_just_its_prefix(deployed: Assembly, name: str, action: 
         sorted(pattern[pattern.find(":secret:") :] if ":secret:" in pattern else pattern for pattern in patterns)
         == places
     )
+
+
+@pytest.mark.parametrize(("name", "action"), [("webhook", "s3:GetObject"), ("rest", "s3:PutObject")])
+def test_the_copy_of_the_configuration_is_the_only_object_of_the_archive_that_they_reach_so(
+    deployed: Assembly, name: str, action: str
+) -> None:
+    statements = [one for one in deployed.statements(name) if action in pairs(one["Action"])]
+
+    places = [texts(place) for one in statements for place in pairs(one["Resource"])]
+    reached = ["".join(parts[1:]) for parts in places if any(part.startswith("BucketsArchive") for part in parts)]
+
+    assert [place.rpartition("Arn")[2] for place in reached] == [f"/{KEY}"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infrastructure.assembly import FUNCTIONS, Assembly, referred, synthesize, texts
+from tests.infrastructure.assembly import FUNCTIONS, Assembly, pairs, referred, synthesize, texts
 
 
 def test_cdk_nag_finds_nothing_that_has_no_written_reason(deployed: Assembly) -> None:
@@ -104,6 +104,36 @@ def test_the_access_log_names_the_route_and_never_the_path_with_its_tokens(deplo
     assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == 500
 
 
+def test_who_signs_nothing_is_held_to_a_limit_of_its_own(deployed: Assembly) -> None:
+    [(name, stage)] = [
+        (name, one) for name, one in deployed.template["Resources"].items() if one["Type"] == "AWS::ApiGatewayV2::Stage"
+    ]
+    routes = deployed.resources("AWS::ApiGatewayV2::Route")
+    unsigned = {key: one["RouteKey"] for key, one in routes.items() if one["RouteKey"].endswith("/{source}/{token}")}
+
+    limits = stage["Properties"]["RouteSettings"]
+
+    assert set(limits) == set(unsigned.values())
+    assert set(limits) == {"GET /webhooks/{source}/{token}", "POST /webhooks/{source}/{token}"}
+    assert list(limits.values()) == [
+        {"ThrottlingRateLimit": 50, "ThrottlingBurstLimit": 100, "DetailedMetricsEnabled": True}
+    ] * len(unsigned)
+    assert set(unsigned) <= set(stage["DependsOn"])  # API Gateway does not find a route that is made later
+    assert needs(deployed, name) >= set(unsigned)
+    assert all(name not in needs(deployed, one) for one in unsigned)
+
+
+def needs(assembly: Assembly, name: str) -> set[str]:
+    """The logical ids of all that a resource waits for, directly or not."""
+    resources, found, left = assembly.template["Resources"], set[str](), [name]
+    while left:
+        one = resources[left.pop()]
+        named = {*texts(one.get("Properties", {})), *pairs(one.get("DependsOn", []))} & set(resources)
+        left += named - found
+        found |= named
+    return found
+
+
 def test_only_machines_links_and_the_description_pass_without_a_token(deployed: Assembly) -> None:
     routes = deployed.resources("AWS::ApiGatewayV2::Route").values()
 
@@ -115,6 +145,7 @@ def test_only_machines_links_and_the_description_pass_without_a_token(deployed: 
         "GET /webhooks/{source}/{token}": "NONE",
         "POST /webhooks/{source}/{token}": "NONE",
         "GET /r/{token}": "NONE",
+        "POST /r/{token}": "NONE",
         "GET /openapi.json": "NONE",
         "ANY /{proxy+}": "JWT",
     }
@@ -139,7 +170,7 @@ def test_every_asynchronous_edge_ends_in_dead_letters(deployed: Assembly) -> Non
     on_queue = [one for one in mappings if referred(one["EventSourceArn"]) in queues]
     on_stream = [one for one in mappings if one not in on_queue]
 
-    assert sorted(referred(one["FunctionName"])[:5] for one in invoked) == ["Daily", "Dispa", "Repla", "Sweep"]
+    assert sorted(referred(one["FunctionName"])[:5] for one in invoked) == ["Daily", "Dispa", "Recou", "Repla", "Sweep"]
     assert all(one["DestinationConfig"]["OnFailure"] for one in [*invoked, *on_stream])
     assert all(one["Target"]["DeadLetterConfig"] for one in schedules)
     assert all(queues[referred(one["EventSourceArn"])]["RedrivePolicy"]["deadLetterTargetArn"] for one in on_queue)
@@ -190,6 +221,18 @@ def test_parked_deliveries_are_tried_again_every_five_minutes(deployed: Assembly
     assert schedule["ScheduleExpression"] == "rate(5 minutes)"
     assert called.startswith("ReplayFunction")
     assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
+
+
+def test_guessed_due_times_are_counted_anew_every_night_in_the_company_zone(deployed: Assembly) -> None:
+    schedule = deployed.resource("AWS::Scheduler::Schedule", "EveryNight")
+
+    called = referred(schedule["Target"]["Arn"])
+
+    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]) == (
+        "cron(0 2 * * ? *)",
+        "Asia/Shanghai",
+    )
+    assert called.startswith("RecountFunction")
 
 
 def test_the_daily_report_starts_at_half_past_eight_in_the_company_zone(deployed: Assembly) -> None:
@@ -243,7 +286,8 @@ def test_the_local_mode_drops_only_what_a_stand_in_cannot_bear(deployed: Assembl
     assert api["Tags"] == {"ms-custom-id": "leadtrail"}
     assert (environment["ALLOW_NOW"], environment["PUBLIC_BASE_URL"]) == ("1", "http://127.0.0.1:1")
     assert local.function("recording")["Environment"]["Variables"]["MODEL_PATH"] == "/m"
-    assert local.function("enrich")["Environment"]["Variables"]["WECOM_API"] == "http://127.0.0.1:2/wecom"
+    for name in ("enrich", "dispatch"):
+        assert local.function(name)["Environment"]["Variables"]["WECOM_API"] == "http://127.0.0.1:2/wecom"
     assert all(re.search("Policy", name) for name in missing), missing
     assert "SecureTransport" not in json.dumps(local.template)
     assert "ALLOW_NOW" not in json.dumps(deployed.template)

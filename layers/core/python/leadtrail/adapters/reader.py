@@ -12,7 +12,6 @@ from typing import Any
 from leadtrail.adapters.projection import lead_from_json
 from leadtrail.adapters.querying import query_request
 from leadtrail.adapters.table import (
-    SHARDS,
     ConfigItem,
     Key,
     LeadItem,
@@ -56,7 +55,6 @@ from leadtrail.services.ports import (
     Recording,
     Rotation,
     Telling,
-    Waking,
 )
 
 # listing -> index, partition's prefix, whether it reads backwards
@@ -295,13 +293,6 @@ class TableReader:
         """Return a recording by its id: its own row names the lead."""
         item = self.get({"PK": f"RECORDING#{recording_id}", "SK": "RECORDING"})
         return recording_from_item(item) if item else None
-
-    def waking(self, now: datetime) -> Iterator[Waking]:
-        """Yield the clocks that want to be woken by ``now``, shard by shard, the earliest first."""
-        for shard in range(SHARDS):
-            upto = f"{to_text(now)}~"
-            for item in self.items(f"WAKE#{shard:02d}", index="GSI1", upto=upto):
-                yield Waking(item["PK"]["S"].removeprefix("LEAD#"), from_text(item["GSI1SK"]["S"].split("#")[0]))
 
     def channels_with_work(self, now: datetime) -> dict[str, datetime]:
         """Return channels with a message due, and since when: one read more than there are channels with messages."""

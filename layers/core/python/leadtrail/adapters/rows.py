@@ -32,6 +32,7 @@ from leadtrail.adapters.table import (
     RowItem,
     TellingItem,
     breach_end,
+    estimate_sort,
     event_sort,
     lead_key,
     load_key,
@@ -44,7 +45,7 @@ from leadtrail.adapters.table import (
     shard_of,
     wake_sort,
 )
-from leadtrail.domain.clock import Clock
+from leadtrail.domain.clock import OPEN_STATES, Clock
 from leadtrail.domain.delivery import PARSER, Contact
 from leadtrail.domain.instant import to_text
 from leadtrail.domain.lead import Lead
@@ -113,7 +114,22 @@ class Delete:
         return {"Delete": delete | _conditional(self.condition, self.values, {})}
 
 
-Row: TypeAlias = Write | Update | Delete
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One attribute of an item that is there, set once: what it says already stays."""
+
+    key: Key
+    attribute: str
+    value: Raw
+
+    def request(self, table: str) -> Raw:
+        """Return the member of TransactItems."""
+        update: Raw = {"TableName": table, "Key": raw_key(self.key), "UpdateExpression": "SET #attribute = :value"}
+        condition = "attribute_exists(PK) AND attribute_not_exists(#attribute)"
+        return {"Update": update | _conditional(condition, {":value": self.value}, {"#attribute": self.attribute})}
+
+
+Row: TypeAlias = Write | Update | Delete | Mark
 
 
 def _conditional(condition: str | None, values: Raw, names: Key) -> Raw:
@@ -195,6 +211,8 @@ def _clock_item(lead: Lead, clock: Clock) -> ClockItem:
     if clock.breached_at and not clock.dormant:
         ended = breach_end(clock.met_at, lead.newest_at if clock.state == "cancelled" else None)
         index |= {"GSI4PK": f"BREACHED#{lead.team}", "GSI4SK": f"{ended}#{lead.lead_id}#{clock.key}"}
+    if clock.state in OPEN_STATES and not clock.dormant and clock.certainty == "estimated":  # answered late, too
+        index |= {"GSI5PK": "ESTIMATED", "GSI5SK": estimate_sort(clock.due_at, lead.lead_id, clock.key)}
     key = lead_key(lead.lead_id, f"CLOCK#{clock.key}")
     return ClockItem(**key, state=clock.state, due_at=to_text(clock.due_at), **index)
 
@@ -397,6 +415,9 @@ def outbox(row: OutboxRow) -> Write:
         kind=row.kind,
         send_at=to_text(row.send_at),
         attempts=row.attempts,
+        unsure=row.unsure or None,
+        failures=row.failures or None,
+        held=int(row.held) or None,
         facts=dict(row.facts),
         GSI1PK="OUTBOX",
         GSI1SK=outbox_sort(row.channel, row.send_at, row.id),

@@ -17,10 +17,12 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from leadtrail.adapters import rows as rows_of
-from leadtrail.adapters.reader import TableReader, open_leads
+from leadtrail.adapters import team_day
+from leadtrail.adapters.reader import open_leads
 from leadtrail.adapters.rows import Row
 from leadtrail.adapters.table import RowItem, load_key, person_key
 from leadtrail.adapters.values import identity_from_item
+from leadtrail.adapters.wake_index import WakeIndex
 from leadtrail.domain import lead as leads_of
 from leadtrail.domain import trail
 from leadtrail.domain.errors import BusyError, StaleLeadError
@@ -36,7 +38,7 @@ _CONFLICTS = ("ConditionalCheckFailed", "TransactionConflict")
 _BUSY = ("ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "InternalServerError")
 
 
-class TableStore(TableReader):
+class TableStore(WakeIndex):
     """The whole table; ``sleep`` is given so that tests need not wait."""
 
     def __init__(
@@ -183,6 +185,7 @@ class TableStore(TableReader):
             yield rows_of.lead(change.lead, lead)
             yield from (rows_of.event(event, change.person) for event in made.events)
             yield from rows_of.clocks(change.lead, lead)
+            yield from team_day.rows(change.lead, lead, made.events)
         if change.person:
             yield from self._person_rows(change, change.person)
         yield from self._identity_rows(change)

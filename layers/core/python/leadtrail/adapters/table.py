@@ -24,9 +24,12 @@
 | what a merge moved | GetItem | LEAD#<winner> / MERGE#<loser> |
 | a person's leads | Query | PERSON#<person> / LEAD#<lead> |
 | who wakes by now | Query GSI1 | WAKE#<shard> / <wakes_at>#<lead>#<rule>#<episode> |
+| clocks set aside, since their waking failed | Query GSI1 (sparse) | ASIDE / <since>#<lead>#<rule>#<episode> |
+| clocks whose due time is a guess, soonest first | Query GSI5 (sparse) | ESTIMATED / <due_at>#<lead>#<rule>#<episode> |
 | channels with work | Query GSI1 | OUTBOX / <channel>#<send_at>#<ulid> |
 | a channel's messages in order | Query | OUTBOX#<channel> / <ulid> |
 | a channel's lease and limits | GetItem, UpdateItem | CHANNEL#<channel> / STATE |
+| when a person was last told over a channel | GetItem, UpdateItem | CHANNEL#<channel> / TO#<rep> |
 | leads of an owner, newest first | Query GSI2 | OWNER#<rep> / <lead> |
 | open leads of a team that wait for an owner, oldest first | Query GSI2 | UNOWNED#<team> / <lead> |
 | leads of a team, newest first | Query GSI3 | TEAM#<team> / <lead> |
@@ -35,6 +38,9 @@
 | a team's breaches that lasted beyond then | Query GSI4 (sparse) | BREACHED#<team> / <ended or 9999>#<lead>#<clock> |
 | the configuration | Query | CONFIG / <kind>#<id>; CONFIG / STAMP counts its changes |
 | a version of a configured thing | GetItem | CONFIG#<kind>#<id> / V#<n> |
+| a team's breaches that were put right, as we learned | Query | CORRECTED#<team> / <learned_at>#<lead>#<clock> |
+| a team's pauses that end beyond then | Query | PAUSED#<team> / <until>#<since>#<lead>#<clock> |
+| the message that a link speaks of | BatchGetItem | LEAD#<lead> / TOLD#<row>, OUTBOX#<channel> / <row> |
 | a report | GetItem | REPORT#<report> / REPORT |
 | a team's reports, newest first | Query | REPORTS#<kind>#<team> / <day>#<report> |
 | a report link | GetItem, UpdateItem | LINK#<hmac> / LINK; its openings LINK#<hmac> / OPENED#<ulid> |
@@ -49,7 +55,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BinaryAttribute, JSONAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.exceptions import AttributeNullError
 from pynamodb.models import Model
 
@@ -124,7 +130,11 @@ class EventItem(Item):
 
 
 class ClockItem(Item):
-    """A clock's place in the wake index, and of a breached one in its team's history; what it is stands in the lead."""
+    """A clock's place in the wake index, and of a breached one in its team's history; what it is stands in the lead.
+
+    ``failures`` are the sweeps that could not wake it, ``aside_reason`` and ``aside_wakes_at`` why it was set aside and
+    when it wanted to be woken. Whoever writes the clock anew writes none of them.
+    """
 
     state = UnicodeAttribute()
     due_at = UnicodeAttribute()
@@ -132,6 +142,11 @@ class ClockItem(Item):
     GSI1SK = UnicodeAttribute(null=True)
     GSI4PK = UnicodeAttribute(null=True)
     GSI4SK = UnicodeAttribute(null=True)
+    GSI5PK = UnicodeAttribute(null=True)
+    GSI5SK = UnicodeAttribute(null=True)
+    failures = UnicodeSetAttribute(null=True)
+    aside_reason = UnicodeAttribute(null=True)
+    aside_wakes_at = UnicodeAttribute(null=True)
 
 
 class PersonItem(Item):
@@ -223,6 +238,9 @@ class OutboxItem(Item):
     kind = UnicodeAttribute()
     send_at = UnicodeAttribute()
     attempts = NumberAttribute(default=0)
+    unsure = NumberAttribute(null=True)
+    failures = NumberAttribute(null=True)
+    held = NumberAttribute(null=True)
     facts: JSONAttribute = JSONAttribute()
     GSI1PK = UnicodeAttribute(null=True)
     GSI1SK = UnicodeAttribute(null=True)
@@ -306,6 +324,16 @@ def shard_of(lead_id: str) -> str:
 def wake_sort(at: datetime, lead_id: str, clock_key: str) -> str:
     """Return the sort key of a clock in the wake index."""
     return f"{to_text(at)}#{lead_id}#{clock_key}"
+
+
+def aside_sort(since: datetime, lead_id: str, clock_key: str) -> str:
+    """Return the place of a clock among those that were set aside."""
+    return f"{to_text(since)}#{lead_id}#{clock_key}"
+
+
+def estimate_sort(due_at: datetime, lead_id: str, clock_key: str) -> str:
+    """Return the place of a clock among those whose due time is a guess."""
+    return f"{to_text(due_at)}#{lead_id}#{clock_key}"
 
 
 def breach_end(met_at: datetime | None, cancelled_by: datetime | None) -> str:

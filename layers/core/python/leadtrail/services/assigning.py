@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from leadtrail.domain import assignment
+from leadtrail.domain import assignment, routing
 from leadtrail.domain.company import Rep
 from leadtrail.domain.ids import new_id
-from leadtrail.domain.instant import to_text
 from leadtrail.domain.policy import Policy
+from leadtrail.services import alerting
 from leadtrail.services.arrival import Arrival
-from leadtrail.services.ports import Alert, Change, OutboxRow
+from leadtrail.services.ports import Alert, Change
 
 UNASSIGNED = "assignment"  # stands where other alerts name their rule
 
@@ -68,7 +68,7 @@ def with_notice(arrival: Arrival, change: Change, assigned: Assigned) -> Change:
     if assigned.rep is not None:
         return change
     now = arrival.received_at
-    channel = arrival.company.channel_for("manager", assigned.team)
+    ways = routing.routes(arrival.company, "manager", team=assigned.team, owner=None, now=now)
     alert = Alert(
         id=new_id(now),
         lead_id=change.lead_id,
@@ -76,21 +76,12 @@ def with_notice(arrival: Arrival, change: Change, assigned: Assigned) -> Change:
         episode=1,
         level=1,
         audience="manager",
-        channel=channel.id if channel else "",
+        channel=ways[0].channels[0] if ways else "",
         created_at=now,
     )
-    if channel is None or change.person is None:
+    if change.person is None:
         return replace(change, alerts=(alert,))
-    facts = {
-        "lead": change.lead_id,
-        "person": change.person.person_id,
-        "rule": UNASSIGNED,
-        "episode": 1,
-        "level": 1,
-        "alert": alert.id,
-        "audience": "manager",
-        "at": to_text(now),
-    }
     opening = arrival.timing(assigned.team).calendar.next_opening(now)
-    row = OutboxRow(channel.id, alert.id, "alert", opening, facts)
-    return replace(change, alerts=(alert,), outbox=(*change.outbox, row))
+    person_id = change.person.person_id
+    rows = (alerting.message(alert, person_id, "manager", way, send_at=opening) for way in ways)
+    return replace(change, alerts=(alert,), outbox=(*change.outbox, *rows))

@@ -16,6 +16,7 @@ from leadtrail.domain.company import Company
 from leadtrail.domain.delivery import CONTACTS, Contact
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.lead import Lead
+from leadtrail.domain.lifecycle import Timing
 from leadtrail.domain.trail import Event, Happening
 from leadtrail.services.ports import Change, Configuration, IdentityRow, Now, Person, Store
 
@@ -90,6 +91,7 @@ class _Known:
     rows: Mapping[Identity, IdentityRow]
     told: Sequence[Event]
     company: Company
+    timing: Timing
     now: datetime
 
 
@@ -137,7 +139,10 @@ def _merged(wanted: Wanted, found: EnrichedContact, *, store: Store, config: Con
     told = store.readable(store.trail(lead.lead_id), person)
     if any(_is_answer(event, wanted) for event in told):  # what people corrected since then stays corrected
         return Outcome(UNCHANGED)
-    known = _Known(wanted, lead, person, view.identities, told, config.company(view.stamp), now)
+    company = config.company(view.stamp)
+    policy = company.policy_of(lead)
+    timing = Timing(policy, config.calendar(policy))
+    known = _Known(wanted, lead, person, view.identities, told, company, timing, now)
     change, filled = _change(known, said, named, found)
     if not change.happenings:
         return Outcome(UNCHANGED)
@@ -230,7 +235,8 @@ def _assigned(known: _Known, found: EnrichedContact) -> tuple[Happening, ...]:
     rep = known.company.rep_of_wecom(known.wanted.userid) or known.company.rep_of_wecom(found.owner_userid)
     if rep is None or lead.owner or not lead.is_open:
         return ()
-    return (lifecycle.assign(rep.id, rep.team or lead.team, known.now, by="wecom"),)
+    assigned = lifecycle.assign(rep.id, rep.team or lead.team, known.now, by="wecom")
+    return lifecycle.give(lead, assigned, timing=known.timing)
 
 
 def _proposals(known: _Known) -> tuple[Happening, ...]:

@@ -10,6 +10,7 @@ from leadtrail.domain import ids, lifecycle
 from leadtrail.domain.company import Company, Rep
 from leadtrail.domain.errors import AlreadyOwnerError, InvalidInputError, LeadClosedError, NotFoundError
 from leadtrail.domain.lead import Lead
+from leadtrail.domain.lifecycle import Timing
 from leadtrail.domain.trail import Happening
 from leadtrail.services.idempotency import Command
 from leadtrail.services.people import Caller, require_lead_of_people, visible, workable
@@ -66,18 +67,23 @@ def give(
         if known is not None:
             return Given(known["id"], known["owner"], known["team"], known["version"], repeated=True)
         lead = _givable(view.lead, caller)
-        owner = _receiver(to, caller, config.company(view.stamp))
+        company = config.company(view.stamp)
+        owner = _receiver(to, caller, company)
         if lead.owner == owner.id:
             raise AlreadyOwnerError(owner=owner.id)
         given = Given(lead_id, owner.id, owner.team or lead.team, lead.seq + 1)
         person = store.persons([lead.person_id]).get(lead.person_id) if lead.person_id else None
         assigned = _assigned(lead, given, caller, now)
+        worded = replace(assigned, text={"reason": reason}) if person else assigned
+        policy = company.policy_of(lead)
+        happenings = lifecycle.give(lead, worded, timing=Timing(policy, config.calendar(policy)))
+        given = replace(given, version=lead.seq + len(happenings))
         store.commit(
             Change(
                 lead_id=lead_id,
                 recorded_at=now,
                 lead=lead,
-                happenings=(replace(assigned, text={"reason": reason}) if person else assigned,),
+                happenings=happenings,
                 person=person,
                 receipt=command.receipt(given.answer(), lead_id=lead_id, now=now) if command else None,
             )

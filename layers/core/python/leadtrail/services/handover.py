@@ -78,7 +78,7 @@ def hand_over(
     """
     company = config.current()
     check(rep_id, to=to, reason=reason, company=company)
-    leaver = Leaver(rep_id, to, actor, reason, store, company, now)
+    leaver = Leaver(rep_id, to, actor, reason, store, config, company, now)
     run = _Run(store, leaver.move)
     seen: set[str] = set()
     done = -1
@@ -107,8 +107,8 @@ def assign_waiting(
     """Give the leads of a team that wait for an owner, the oldest first, to whom its rules choose now.
 
     They choose as at intake, and the rotation's turn moves on. The walk ends with the first lead for which nobody is
-    free, since whoever is free is so for any lead of the team; and it ends when ``has_time`` says so, for the next one
-    to go on. A team of which no lead waits costs one query.
+    free, since whoever is free is so for any lead of the team (but for one that was taken from them); and it ends when
+    ``has_time`` says so, for the next one to go on. A team of which no lead waits costs one query.
     """
     listed = store.listed("unowned", team, size=PAGE)
     first = next(listed, None)
@@ -119,7 +119,7 @@ def assign_waiting(
         if not has_time():
             break
         turn = run.attempt(each.lead)
-        if turn is not None and turn.owner is None:
+        if turn is not None and turn.owner is None and each.lead.released_from is None:
             break
     return run.done()
 

@@ -15,8 +15,9 @@ from leadtrail.domain import assignment, lifecycle
 from leadtrail.domain.assignment import Assignment, Choice
 from leadtrail.domain.company import Company, Rep
 from leadtrail.domain.lead import Lead
+from leadtrail.domain.lifecycle import Timing
 from leadtrail.domain.trail import Happening
-from leadtrail.services.ports import Change, Configuration, Now, Person, Store
+from leadtrail.services.ports import Change, Configuration, Now, Person, Rotation, Store
 
 BY = "handover"
 RECEIVERS = ("rep", "manager")
@@ -44,6 +45,7 @@ class Leaver:
     actor: str
     reason: str | None
     store: Store
+    config: Configuration
     company: Company
     now: Now
     turns: Counter[str] = field(default_factory=Counter)  # a run shares evenly what it moves; intake's turns stay
@@ -61,7 +63,7 @@ class Leaver:
             lead_id=lead.lead_id,
             recorded_at=now,
             lead=lead,
-            happenings=(self._assigned(owner, lead, person),),
+            happenings=_given(lead, self._assigned(owner, lead, person), self.company, self.config),
             person=person,
         )
         self.store.commit(change)
@@ -92,7 +94,7 @@ class Leaver:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Leads of a team that nobody was free for when they came."""
+    """Leads of a team that nobody was free for when they came, or that went back to the pool."""
 
     team: str
     actor: str
@@ -106,17 +108,14 @@ class Waiting:
         lead, person = self.store.lead_and_person(listed.lead_id, listed.person_id)
         if lead is None or not lead.is_open or lead.owner is not None or lead.team != self.team:  # others were first
             return None
-        share = _share(lead, person, store=self.store, company=self.company)
-        rotation = self.store.rotation(share.rotation)
         now = self.now()
-        policy = self.company.policy_for(source=lead.source, team=lead.team)
-        choice = _choose(
-            share,
-            self.company.rotation(lead.team),
-            turn=rotation.turn,
-            previous=self._previous(lead) if share.rules.sticky else None,
-            is_working=lambda rep: self.config.calendar(rep.shift(policy)).is_open(now),
+        choice = _chosen(
+            lead,
+            person,
+            without=lead.released_from,  # whom it was taken from
             store=self.store,
+            config=self.config,
+            company=self.company,
             now=now,
         )
         if choice.rep is None:
@@ -127,17 +126,69 @@ class Waiting:
                 lead_id=lead.lead_id,
                 recorded_at=now,
                 lead=lead,
-                happenings=(replace(assigned, actor=self.actor),),
-                rotation=rotation if choice.took_turn else None,
+                happenings=_given(lead, replace(assigned, actor=self.actor), self.company, self.config),
+                rotation=choice.rotation,
             )
         )
         return Turn(lead.lead_id, choice.rep.id)
 
-    def _previous(self, lead: Lead) -> str | None:
-        """Return who had this customer before."""
-        older = [known for known in self.store.person_leads(lead.person_id) if known < lead.lead_id]
-        before = self.store.lead(older[-1]) if older else None
-        return before.owner if before else None
+
+def _given(lead: Lead, assigned: Happening, company: Company, config: Configuration) -> tuple[Happening, ...]:
+    """Return that a lead changed hands, with what its clocks make of that."""
+    policy = company.policy_of(lead)
+    return lifecycle.give(lead, assigned, timing=Timing(policy, config.calendar(policy)))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Who gets a lead (None: nobody is free), by what, and the rotation that the choice moves on, as it was read."""
+
+    rep: Rep | None
+    by: str
+    rotation: Rotation | None
+
+
+def choose_present(
+    lead: Lead, *, without: str, store: Store, config: Configuration, company: Company, now: datetime
+) -> Chosen:
+    """Return who of the lead's team gets it by its rules at ``now`` (aware UTC), but for ``without``."""
+    team = company.teams.get(lead.team)
+    reads = team is not None and team.assignment.reads_fields
+    person = store.persons([lead.person_id]).get(lead.person_id) if reads else None
+    return _chosen(lead, person, without=without, store=store, config=config, company=company, now=now)
+
+
+def _chosen(
+    lead: Lead,
+    person: Person | None,
+    *,
+    without: str | None,
+    store: Store,
+    config: Configuration,
+    company: Company,
+    now: datetime,
+) -> Chosen:
+    """Return whom the team's rules choose as at intake, but for ``without``: the rotation, and what else they ask."""
+    share = _share(lead, person, store=store, company=company)
+    rotation = store.rotation(share.rotation)
+    policy = company.policy_of(lead)
+    choice = _choose(
+        share,
+        [rep for rep in company.rotation(lead.team) if rep.id != without],
+        turn=rotation.turn,
+        previous=_previous(lead, store) if share.rules.sticky else None,
+        is_working=lambda rep: config.calendar(rep.shift(policy)).is_open(now),
+        store=store,
+        now=now,
+    )
+    return Chosen(choice.rep, choice.by, rotation if choice.took_turn else None)
+
+
+def _previous(lead: Lead, store: Store) -> str | None:
+    """Return who had this customer before."""
+    older = [known for known in store.person_leads(lead.person_id) if known < lead.lead_id]
+    before = store.lead(older[-1]) if older else None
+    return before.owner if before else None
 
 
 @dataclass(frozen=True, slots=True)

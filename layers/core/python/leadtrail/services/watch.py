@@ -2,34 +2,121 @@
 
 State-driven: an overlapping or repeated sweep finds the lead already changed and does nothing; a
 missed hour is caught up by the next one. Costs one query a shard, and two calls for each lead that
-wakes, however many leads are open.
+wakes, however many leads are open. The longest overdue come first, and a sweep that runs out of time
+leaves the rest to the next minute's. A lead that cannot be woken is left alone after three sweeps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from leadtrail.domain import clock as clocks_of
 from leadtrail.domain.clock import Notice
-from leadtrail.domain.company import Company
-from leadtrail.domain.ids import new_id
-from leadtrail.domain.instant import to_text
+from leadtrail.domain.errors import LeadtrailError
 from leadtrail.domain.lead import Lead
-from leadtrail.domain.trail import Happening
-from leadtrail.services.ports import Alert, Change, Configuration, OutboxRow, Store
+from leadtrail.services import alerting, retracting, second_look
+from leadtrail.services.ports import Alert, Change, Configuration, OutboxRow, Store, Waking
+from leadtrail.services.second_look import Found
+
+TRIES = 3  # sweeps that may fail with a clock before it is set aside
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep did; ``lag`` is how late the earliest clock was woken, ``failed`` the leads left as they are."""
+    """What one sweep did.
+
+    ``lag`` is how late the longest overdue clock was when it began, ``failed`` are the leads left as they are with
+    why, ``aside`` those of them that no sweep will try again. Not ``finished``: there was more than time for it.
+    """
 
     leads: int
     alerts: tuple[Alert, ...]
     lag: timedelta
     failed: tuple[tuple[str, Exception], ...]
+    aside: tuple[str, ...]
     finished: bool
+
+
+@dataclass(slots=True)
+class _Run:
+    """One sweep under way: whom it has seen, whom it told, what failed."""
+
+    store: Store
+    config: Configuration
+    now: datetime
+    ahead: timedelta
+    seen: set[str] = field(default_factory=set)
+    alerts: list[Alert] = field(default_factory=list)
+    failed: dict[str, Exception] = field(default_factory=dict)
+    aside: list[str] = field(default_factory=list)
+
+    def attempt(self, waking: Waking) -> None:
+        """Wake a lead once, for all its clocks; a failure counts for each of those that are due."""
+        lead_id = waking.lead_id
+        if lead_id not in self.seen:
+            self.seen.add(lead_id)
+            try:
+                self.alerts += self._wake(lead_id)
+            except Exception as error:
+                self.failed[lead_id] = error
+        if lead_id in self.failed and not self.store.is_outage(self.failed[lead_id]):
+            self._count_failure(waking, self.failed[lead_id])
+
+    def _count_failure(self, waking: Waking, error: Exception) -> None:
+        try:
+            tried = self.store.note_failure(waking, self.now)
+            if tried >= TRIES and self.store.put_aside(waking, reason_of(error), self.now):
+                self.aside.append(waking.lead_id)
+        except Exception as trouble:
+            trouble.__cause__ = error
+            self.failed[waking.lead_id] = trouble
+
+    def _wake(self, lead_id: str) -> tuple[Alert, ...]:
+        def once() -> tuple[Alert, ...]:
+            lead = self.store.lead(lead_id)
+            if lead is None:
+                raise LookupError(f"the wake index names lead {lead_id}, which is not there")
+            found = second_look.wake(lead, store=self.store, config=self.config, now=self.now)
+            if not found.happenings:  # an overlapping sweep was first, or the index is a moment behind
+                return ()
+            change = retracting.with_corrections(
+                self._change(lead, found), store=self.store, company=self.config.company()
+            )
+            return self.store.commit(change).alerts
+
+        return self.store.settled(once)
+
+    def _change(self, lead: Lead, found: Found) -> Change:
+        told = [self._tell(found, notice) for notice in found.notices]
+        return Change(
+            lead_id=lead.lead_id,
+            recorded_at=self.now,
+            lead=lead,
+            happenings=found.happenings,
+            alerts=[alert for alert, _ in told],
+            outbox=[row for _, rows in told for row in rows],
+            rotation=found.rotation,
+        )
+
+    def _tell(self, found: Found, notice: Notice) -> tuple[Alert, tuple[OutboxRow, ...]]:
+        return alerting.tell(
+            found.lead,
+            notice,
+            company=self.config.company(),
+            send_at=self._send_at(notice),
+            now=self.now,
+            newcomer=found.newcomer,
+        )
+
+    def _send_at(self, notice: Notice) -> datetime:
+        """Return when a message goes: at the next opening of the clock's own calendar, unless its level knows no hours.
+
+        Where a test plays the future, what would be sent at once then is sent at once.
+        """
+        policy = self.config.policy(notice.clock.policy, notice.clock.policy_version)
+        at_once = alerting.goes_at_any_hour(notice, policy)
+        return (self.now if at_once else self.config.calendar(policy).next_opening(self.now)) - self.ahead
 
 
 def sweep(
@@ -42,93 +129,30 @@ def sweep(
 ) -> Swept:
     """Wake every clock that wants to be woken by ``now`` (aware UTC); one lead's failure never stops the others.
 
-    ``ahead`` is how far ``now`` lies beyond the real time, where a test plays the future: what would be
-    sent at once then is sent at once.
+    ``ahead`` is how far ``now`` lies beyond the real time, where a test plays the future.
     """
-    seen: set[str] = set()
-    alerts: list[Alert] = []
-    failed: list[tuple[str, Exception]] = []
+    config.company()  # what fails here fails for every lead, and is the fault of none
+    run = _Run(store, config, now, ahead)
     earliest, finished = now, True
     for waking in store.waking(now):
         earliest = min(earliest, waking.wakes_at)
-        if waking.lead_id in seen:
-            continue
         if not has_time():
             finished = False
             break
-        seen.add(waking.lead_id)
-        try:
-            alerts += _wake(waking.lead_id, store=store, config=config, now=now, ahead=ahead)
-        except Exception as error:
-            failed.append((waking.lead_id, error))
-    return Swept(len(seen) - len(failed), tuple(alerts), now - earliest, tuple(failed), finished)
+        run.attempt(waking)
+    woken = len(run.seen) - len(run.failed)
+    aside = tuple(dict.fromkeys(run.aside))
+    return Swept(woken, tuple(run.alerts), now - earliest, tuple(run.failed.items()), aside, finished)
 
 
-def _wake(lead_id: str, *, store: Store, config: Configuration, now: datetime, ahead: timedelta) -> tuple[Alert, ...]:
-    def once() -> tuple[Alert, ...]:
-        lead = store.lead(lead_id)
-        if lead is None:
-            raise LookupError(f"the wake index names lead {lead_id}, which is not there")
-        woken = [clocks_of.wake(clock, now) for clock in lead.clocks]
-        happenings = tuple(happening for happened, _ in woken for happening in happened)
-        if not happenings:  # an overlapping sweep was first, or the index is a moment behind
-            return ()
-        notices = [notice for _, notice in woken if notice]
-        return store.commit(_change(lead, happenings, notices, config=config, now=now, ahead=ahead)).alerts
-
-    return store.settled(once)
-
-
-def _change(
-    lead: Lead,
-    happenings: tuple[Happening, ...],
-    notices: list[Notice],
-    *,
-    config: Configuration,
-    now: datetime,
-    ahead: timedelta,
-) -> Change:
-    company = config.company()
-    alerts = [_alert(lead, notice, company, now) for notice in notices]
-    rows = [
-        _message(lead, alert, send_at=_opening(notice, config, now) - ahead)
-        for notice, alert in zip(notices, alerts, strict=True)
-        if alert.channel
-    ]
-    return Change(lead_id=lead.lead_id, recorded_at=now, lead=lead, happenings=happenings, alerts=alerts, outbox=rows)
-
-
-def _alert(lead: Lead, notice: Notice, company: Company, now: datetime) -> Alert:
-    # Nobody owns it: the manager is told in the owner's place (PRODUCT 10).
-    audience = "manager" if notice.to == "owner" and lead.owner is None else notice.to
-    channel = company.channel_for(audience, lead.team)
-    return Alert(
-        id=new_id(now),
-        lead_id=lead.lead_id,
-        rule=notice.clock.rule,
-        episode=notice.clock.episode,
-        level=notice.level,
-        audience=audience,
-        channel=channel.id if channel else "",
-        created_at=now,
-    )
-
-
-def _opening(notice: Notice, config: Configuration, now: datetime) -> datetime:
-    """Return the next opening of the clock's own calendar: until then its message waits (DESIGN section 5)."""
-    policy = config.policy(notice.clock.policy, notice.clock.policy_version)
-    return config.calendar(policy).next_opening(now)
-
-
-def _message(lead: Lead, alert: Alert, *, send_at: datetime) -> OutboxRow:
-    facts = {
-        "lead": lead.lead_id,
-        "person": lead.person_id,
-        "rule": alert.rule,
-        "episode": alert.episode,
-        "level": alert.level,
-        "alert": alert.id,
-        "audience": alert.audience,
-        "at": to_text(alert.created_at),
-    }
-    return OutboxRow(alert.channel, alert.id, "alert", send_at, facts)
+def reason_of(error: Exception) -> str:
+    """Return what kind of error it was and which function of ours met it: nothing that the error says of the lead."""
+    if isinstance(error, LeadtrailError):
+        return f"{type(error).__name__} ({error.code})"
+    place, frame = "", error.__traceback__
+    while frame is not None:
+        module = frame.tb_frame.f_globals.get("__name__", "")
+        if module.startswith("leadtrail."):
+            place = f"{module.removeprefix('leadtrail.')}.{frame.tb_frame.f_code.co_name}"
+        frame = frame.tb_next
+    return f"{type(error).__name__} ({place})" if place else type(error).__name__
