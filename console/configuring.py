@@ -15,12 +15,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from leadtrail.domain import policy as policies
-from leadtrail.domain.company import ROLES, Channel, Source, Team, read_rep, read_team
+from leadtrail.domain.company import ROLES, Source, Team, read_channel, read_rep, read_team
 from leadtrail.domain.errors import InvalidInputError
 from leadtrail.runtime.wiring import World
 
 KINDS = ("company", "team", "rep", "source", "channel", "policy", "pipeline")
-BOTS = ("wecom", "dingtalk")
 ZONE = "Asia/Shanghai"
 
 
@@ -94,15 +93,14 @@ def _check(kind: str, name: str, body: object, now: datetime, zone: str) -> None
         "team": lambda: read_team(name, body),
         "rep": lambda: read_rep(name, body, zone=zone),
         "source": lambda: Source(id=name, **body),
-        "channel": lambda: Channel(id=name, **body),
+        "channel": lambda: read_channel(name, body),
     }
     try:
         makers[kind]()
     except TypeError as error:  # a field too many or too few; Python's own words name it
         raise InvalidInputError(place, f"字段不对({error})") from error
-    allowed = {"rep": ("role", ROLES), "channel": ("bot", BOTS)}.get(kind)
-    if allowed and body[allowed[0]] not in allowed[1]:
-        raise InvalidInputError(f"{place}.{allowed[0]}", f"只能是 {'、'.join(allowed[1])} 之一")
+    if kind == "rep" and body["role"] not in ROLES:
+        raise InvalidInputError(f"{place}.role", f"只能是 {'、'.join(ROLES)} 之一")
 
 
 def _check_stages(place: str, body: Mapping[str, Any]) -> None:
@@ -117,12 +115,17 @@ def _check_stages(place: str, body: Mapping[str, Any]) -> None:
 
 
 def _check_teams(wanted: list[Wanted]) -> None:
-    """Whoever names a team names one of this file; a director has none, a channel may serve all."""
+    """Whoever names a team or a deputy names one of this file; a director has no team, a channel may serve all."""
     teams = {one.name for one in wanted if one.kind == "team"}
     for one in wanted:
         team = one.body.get("team")
         if one.kind in ("rep", "source", "channel") and team and team not in teams:
             raise InvalidInputError(f"{one.kind}.{one.name}.team", f"文件里没有团队 {team}")
+    reps = {one.name for one in wanted if one.kind == "rep"}
+    for one in wanted:
+        deputy = one.body.get("deputy") if one.kind == "rep" else None
+        if deputy is not None and deputy not in reps:
+            raise InvalidInputError(f"rep.{one.name}.deputy", f"文件里没有人员 {deputy}")
     if not any(one.kind == "policy" and one.name == policies.DEFAULT for one in wanted):
         raise InvalidInputError("policy.default", "必须有一条默认规则")
 

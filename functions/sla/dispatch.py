@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from leadtrail.domain.company import Channel
 from leadtrail.runtime import wiring
 from leadtrail.runtime.telemetry import count, instrumented, logger
 from leadtrail.services import dispatching, links, wording
-from leadtrail.services.ports import OutboxRow
+from leadtrail.services.dispatching import Dispatched
 
 SPARE_MS = 20_000  # an attempt may wait five seconds for a robot and still has to note what came of it
 
@@ -55,41 +57,54 @@ def _serve(channel_id: str, world: wiring.World, context: Any) -> None:
     if channel_id.startswith("@"):
         _hand_over(channel_id, world, context)
         return
-    channel = world.config.company().channels.get(channel_id)
+    company = world.config.company()
+    channel = company.channels.get(channel_id)
     if channel is None:
         logger.error("channel is not configured", channel=channel_id)
         count("AlertUndeliverable", bot="none")
         return
     done = dispatching.dispatch(
         channel,
+        company=company,
         outbox=world.outbox,
-        render=lambda row: wording.render(
-            row,
-            channel,
-            store=world.store,
-            config=world.config,
-            link=lambda row, to: _link(row, to, world),
-            now=world.now(),
+        words=wording.ChannelWords(
+            channel, store=world.store, config=world.config, links=lambda targets, to: _links(targets, to, world)
         ),
         send=world.robots.send,
         now=world.now,
+        rest=time.sleep,
         has_time=lambda: context.get_remaining_time_in_millis() > SPARE_MS,
     )
-    logger.info("channel served", channel=channel_id, sent=done.sent, retried=done.retried, waiting=done.waiting)
-    count("AlertsSent", done.sent, bot=channel.bot)
-    count("AlertsRetried", done.retried, bot=channel.bot)
-    for reason in done.refused:
-        logger.error("robot refuses for good", channel=channel_id, reason=reason)
-        count("AlertUndeliverable", bot=channel.bot)
+    _report(channel, done)
 
 
-def _link(row: OutboxRow, channel: Channel, world: wiring.World) -> str:
-    target = f"report:{row.facts['report']}" if row.kind == "report" else f"lead:{row.facts['lead']}"
-    [link] = links.make(
-        [target],
-        recipient=f"channel:{channel.id}",
+def _links(targets: Sequence[str], recipient: str, world: wiring.World) -> Sequence[str]:
+    return links.make(
+        targets,
+        recipient=recipient,
         reports=world.reports,
         public_base_url=world.settings.public_base_url,
         now=world.now(),
     )
-    return link
+
+
+def _report(channel: Channel, done: Dispatched) -> None:
+    """Say what was done, and tell the operator what only they can mend."""
+    logger.info(
+        "channel served",
+        channel=channel.id,
+        messages=done.messages,
+        sent=done.sent,
+        retried=done.retried,
+        moved=done.moved,
+        dropped=done.dropped,
+        waiting=done.waiting,
+    )
+    count("AlertsSent", done.sent, bot=channel.bot)
+    count("AlertsRetried", done.retried, bot=channel.bot)
+    for reason in done.refused:
+        logger.error("robot refuses for good", channel=channel.id, reason=reason)
+        count("AlertUndeliverable", bot=channel.bot)
+    for alert_id in done.unconfirmed:
+        logger.error("message was never confirmed", channel=channel.id, alert_id=alert_id)
+        count("AlertsAmbiguous", bot=channel.bot)

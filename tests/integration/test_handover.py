@@ -16,6 +16,7 @@ from leadtrail.domain.errors import BusyError, InvalidInputError
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.trail import Happening
 from leadtrail.services import handover, watch, wording
+from leadtrail.services.digest import Batch
 from leadtrail.services.handover import HandedOver, Turn
 from leadtrail.services.ports import Change, Committed, ConflictError
 from tests.integration.conftest import TestWorld, TimeTravel
@@ -308,12 +309,14 @@ def test_clocks_run_on_and_the_next_alert_names_the_new_owner(team: Team, clock:
 
     [row] = team.world.outbox.due("huadong-group", clock(), 9)
     channel = team.world.config.company().channels["huadong-group"]
-    text = wording.render(
-        row, channel, store=team.world.store, config=team.world.config, link=lambda *_: "", now=clock()
+    words = wording.ChannelWords(
+        channel, store=team.world.store, config=team.world.config, links=lambda targets, to: ["" for _ in targets]
     )
+    assert words.changed([row], clock()) == {}
+    text = words.message(Batch((row,), None), now=clock()).text
     assert [(alert.rule, alert.audience) for alert in swept.alerts] == [("first_response", "owner")]
     assert team.lead(lead_id).clocks[0].due_at == first.due_at
-    assert "负责人：张三" in (text or "")
+    assert "负责人：张三" in text
 
 
 def printed(team: Team, **options: Any) -> tuple[int, str]:

@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -6,9 +7,13 @@ import pytest
 
 from functions.ingest import webhook
 from functions.sla import dispatch, sweep
+from leadtrail.adapters.posting import NoAnswerError
 from leadtrail.adapters.robots import Robots
 from leadtrail.domain.clock import Clock
 from leadtrail.domain.lead import Lead
+from leadtrail.domain.trail import Happening
+from leadtrail.services import retracting
+from leadtrail.services.ports import Change
 from tests.integration.conftest import TestWorld, TimeTravel
 from tests.integration.webhooks import Context, call_completed, lead_created
 
@@ -19,8 +24,10 @@ class RobotNetwork:
     def __init__(self) -> None:
         self.answers: list[Any] = []
         self.taken: list[tuple[str, str]] = []
+        self.asked = 0
 
     def __call__(self, url: str, body: bytes) -> tuple[int, bytes]:
+        self.asked += 1
         answer = self.answers.pop(0) if self.answers else 0
         if isinstance(answer, Exception):
             raise answer
@@ -155,6 +162,7 @@ def test_a_call_synced_after_the_breach_corrects_it(world: TestWorld, clock: Tim
     assert first_response(world, lead_id).state == "met"
     assert "alert.retracted" in [event.kind for event in world.store.trail(lead_id)]
     assert network.taken == []  # what had not been said yet is not said any more
+    assert [said.state for said in world.store.tellings(lead_id)] == ["moot"]
 
 
 def test_a_robot_that_is_down_delays_and_loses_nothing(
@@ -172,18 +180,21 @@ def test_a_robot_that_is_down_delays_and_loses_nothing(
     assert len(network.taken) == 1
 
 
-def test_no_more_than_twenty_messages_a_minute(world: TestWorld, clock: TimeTravel, network: RobotNetwork) -> None:
-    for number in range(25):
-        new_lead(clock, number)
+def test_many_leads_at_once_are_lists_and_each_alert_is_told(
+    world: TestWorld, clock: TimeTravel, network: RobotNetwork
+) -> None:
+    leads = [new_lead(clock, number) for number in range(25)]
     clock.at += timedelta(hours=2, seconds=1)
     run_sweep(world)
 
     run_dispatch("huadong-group", "huadong-group")
-    first_minute = len(network.taken)
-    clock.at += timedelta(seconds=62)
-    run_dispatch("huadong-group")
 
-    assert (first_minute, len(network.taken)) == (20, 25)
+    told = [said for lead in leads for said in world.store.tellings(lead)]
+    numbers = re.findall("(?:#|提醒编号 )([0-9A-Z]{6})", " ".join(text for _, text in network.taken))
+    assert sorted(numbers) == sorted(said.alert_id[-6:] for said in told)
+    assert {(said.state, said.to) for said in told} == {("sent", None)}
+    assert (len(told), sum(said.digest for said in told) >= 20) == (25, True)
+    assert 2 <= len(network.taken) <= 4  # as many as 4,096 bytes hold
 
 
 def test_a_muted_dingtalk_robot_is_left_alone_for_ten_minutes(
@@ -214,6 +225,44 @@ def test_the_sweep_hands_over_channels_that_the_stream_lost(
 
     assert swept["channels"] == ["huadong-group"]
     assert world.functions.handed_over == ["huadong-group"]
+
+
+def test_whoever_was_told_of_a_breach_that_was_none_hears_that_too(
+    world: TestWorld, clock: TimeTravel, network: RobotNetwork
+) -> None:
+    lead_id = new_lead(clock)
+    clock.at += timedelta(hours=2, minutes=5)
+    run_sweep(world)
+    run_dispatch("huadong-group")
+    lead = world.store.lead(lead_id)
+    assert lead is not None
+    talked_at = clock() - timedelta(minutes=20)
+    met = Happening("clock.met", talked_at, "system:clock", {"rule": "first_response", "episode": 1, "by": "touch"})
+    back = Happening("alert.retracted", clock(), "system:clock", {**met.facts, "answered_by": "touch"})
+    change = Change(lead_id=lead_id, recorded_at=clock(), lead=lead, happenings=(met, back))
+
+    world.store.commit(retracting.with_corrections(change, store=world.store, company=world.config.company()))
+    run_dispatch("huadong-group", "huadong-group")
+
+    [(_, alert), (_, correction)] = network.taken
+    number = alert.rpartition("提醒编号 ")[2]
+    assert f"已于 01-26(周一) 10:45 按时完成（记录补传），此前的提醒 #{number} 作废" in correction
+    assert {said.state for said in world.store.tellings(lead_id)} == {"sent", "corrected"}
+
+
+def test_an_answer_that_is_lost_is_asked_for_once_more_and_noted(
+    world: TestWorld, clock: TimeTravel, network: RobotNetwork
+) -> None:
+    lead_id = new_lead(clock)
+    clock.at += timedelta(hours=2, seconds=1)
+    run_sweep(world)
+    network.answers = [NoAnswerError("timed out"), NoAnswerError("timed out")]
+
+    for _ in range(5):
+        run_dispatch("huadong-group")
+        clock.at += timedelta(minutes=2)
+
+    assert (network.asked, [said.state for said in world.store.tellings(lead_id)]) == (2, ["unconfirmed"])
 
 
 def test_a_message_masks_the_phone_and_explains_the_time(

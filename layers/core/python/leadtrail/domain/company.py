@@ -14,11 +14,19 @@ from leadtrail.domain import calendar_input, instant
 from leadtrail.domain.assignment import Assignment
 from leadtrail.domain.calendar_input import CalendarError
 from leadtrail.domain.errors import InvalidInputError
-from leadtrail.domain.lead import NEW_STAGE
+from leadtrail.domain.identity import email
+from leadtrail.domain.lead import NEW_STAGE, Lead
 from leadtrail.domain.policy import Policy, choose
+from leadtrail.domain.quiet import Quiet, read_quiet
 from leadtrail.domain.span import Span
 
 ROLES = ("rep", "manager", "director", "admin")
+GROUP_BOTS = ("wecom", "dingtalk", "feishu")
+PERSONAL_BOTS = ("wecom-app", "mail")
+BOTS = GROUP_BOTS + PERSONAL_BOTS
+AUDIENCES = ("owner", "manager", "director", "team")
+HOURLY = 12  # messages an hour to one person, unless their own configuration says otherwise
+MOST_HOURLY = 1000  # WeCom takes no more than that for one member
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _WHEN = '需要写作 "2026-02-10" 的日期，或写作 "2026-02-10T09:00:00+08:00" 的时间'
 
@@ -28,6 +36,8 @@ class Rep:
     """Somebody who works with leads; ``team`` is a team's id, empty for a director.
 
     ``away`` are absences (aware UTC, the end excluded), ``hours`` an own shift (None: the policy's calendar).
+    ``deputy`` is the rep who hears of what is theirs while they are away; ``hourly`` is how many messages an hour
+    they get over personal channels (None: 12), what is more comes as one digest.
     """
 
     id: str
@@ -38,6 +48,13 @@ class Rep:
     active: bool = True
     away: tuple[Span, ...] = ()
     hours: Mapping[str, Any] | None = None
+    deputy: str | None = None
+    email: str | None = None
+    hourly: int | None = None
+
+    def is_present(self, now: datetime) -> bool:
+        """Tell whether somebody works here and is not away at ``now`` (aware UTC)."""
+        return self.active and not any(since <= now < until for since, until in self.away)
 
     def shift(self, policy: Policy) -> Policy:
         """Return the policy with this rep's own hours in its calendar; holidays stay the company's."""
@@ -74,7 +91,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One robot; ``audiences`` says who reads it (owner, manager, director), ``team`` limits it to a team."""
+    """One way to people: a group's robot (wecom, dingtalk, feishu), or one to each person (wecom-app, mail).
+
+    ``audiences`` says who reads it (owner, manager, director, team), ``team`` limits it to a team; in its ``quiet``
+    time messages wait, but for those that are excepted.
+    """
 
     id: str
     bot: str
@@ -82,6 +103,12 @@ class Channel:
     secret: str
     team: str | None = None
     name: str = ""
+    quiet: Quiet | None = None
+
+    @property
+    def is_personal(self) -> bool:
+        """True where a message goes to one person and not to a group."""
+        return self.bot in PERSONAL_BOTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +148,7 @@ class Company:
         return next((rep for rep in self.reps.values() if agent in (rep.id, rep.wecom_userid, rep.name)), None)
 
     def channel_for(self, audience: str, team: str) -> Channel | None:
-        """Return the one channel that reaches ``audience`` of ``team``: the team's own before a company-wide one.
+        """Return the one group that reads for ``audience`` of ``team``: the team's own before a company-wide one.
 
         What nobody reads for a director goes to the managers' channel, never down to the team's group.
         """
@@ -129,13 +156,19 @@ class Company:
         fallback = {"owner": ("owner", "manager", "director"), "manager": ("manager", "director")}
         for wanted in fallback.get(audience, ("director", "manager")):
             for channel in channels:
-                if wanted in channel.audiences and channel.team in (team, None):
+                if wanted in channel.audiences and channel.team in (team, None) and not channel.is_personal:
                     return channel
         return None
 
-    def policy_for(self, *, source: str, team: str) -> Policy:
-        """Return the policy that a clock of this source and team pins now."""
-        return choose(self.policies.values(), source=source, team=team)
+    def policy_for(
+        self, *, source: str, team: str, amount_fen: int | None = None, tags: tuple[str, ...] = ()
+    ) -> Policy:
+        """Return the policy that a clock of such a lead pins now."""
+        return choose(self.policies.values(), source=source, team=team, amount_fen=amount_fen, tags=tags)
+
+    def policy_of(self, lead: Lead) -> Policy:
+        """Return the policy that a clock of this lead pins now."""
+        return self.policy_for(source=lead.source, team=lead.team, amount_fen=lead.amount_fen, tags=lead.tags)
 
 
 def read_team(name: str, body: Mapping[str, Any]) -> Team:
@@ -163,7 +196,36 @@ def read_rep(name: str, body: Mapping[str, Any], *, zone: str) -> Rep:
             calendar_input.read({"tz": zone, "hours": hours})
         except CalendarError as error:
             raise InvalidInputError(f"rep.{name}.{error.field}", error.rule) from error
+    _check_reach(name, body)
     return Rep(id=name, **{**body, "away": away, "hours": hours})
+
+
+def read_channel(name: str, body: Mapping[str, Any]) -> Channel:
+    """Read and check a channel as it is configured.
+
+    Raises:
+        InvalidInputError: names the place, such as ``channel.managers.quiet.from``.
+        TypeError: a field too many or too few.
+    """
+    place = f"channel.{name}"
+    if "bot" in body and body["bot"] not in BOTS:
+        raise InvalidInputError(f"{place}.bot", f"只能是 {'、'.join(BOTS)} 之一")
+    audiences = body.get("audiences", [])
+    if not isinstance(audiences, list) or not audiences or not all(one in AUDIENCES for one in audiences):
+        raise InvalidInputError(f"{place}.audiences", f"需要一个列表，每项只能是 {'、'.join(AUDIENCES)} 之一")
+    quiet = read_quiet(body.get("quiet"), f"{place}.quiet")
+    return Channel(id=name, **{**body, "audiences": tuple(audiences), "quiet": quiet})
+
+
+def _check_reach(name: str, body: Mapping[str, Any]) -> None:
+    """Check how a rep is reached: deputy, e-mail, messages an hour."""
+    deputy, address, hourly = (body.get(field) for field in ("deputy", "email", "hourly"))
+    if deputy is not None and (not isinstance(deputy, str) or not deputy or deputy == name):
+        raise InvalidInputError(f"rep.{name}.deputy", "需要另一位同事的编号")
+    if address is not None and (not isinstance(address, str) or email(address) is None):
+        raise InvalidInputError(f"rep.{name}.email", "不是有效的邮箱地址")
+    if hourly is not None and (type(hourly) is not int or not 1 <= hourly <= MOST_HOURLY):
+        raise InvalidInputError(f"rep.{name}.hourly", f"需要1到{MOST_HOURLY}之间的整数")
 
 
 def _absences(value: object, place: str, zone: ZoneInfo) -> tuple[Span, ...]:
