@@ -26,10 +26,16 @@ class User:
     team: str
     full_name: str
     wecom_userid: str | None = None
+    deputy: str | None = None
+
+    @property
+    def email(self) -> str:
+        """Their address, which no mail ever leaves this machine for."""
+        return f"{self.name}@example.com"
 
 
 USERS = (
-    User("zhangsan", "rep", "rep-zhang", "huadong", "张三", "zhangsan"),
+    User("zhangsan", "rep", "rep-zhang", "huadong", "张三", "zhangsan", deputy="rep-li"),
     User("lisi", "rep", "rep-li", "huadong", "李四", "lisi"),
     User("zhaoliu", "rep", "rep-zhao", "huanan", "赵六", "zhaoliu"),
     User("wangfang", "manager", "mgr-wang", "huadong", "王芳", "wangfang"),
@@ -81,24 +87,37 @@ SOURCES: dict[str, dict[str, Any]] = {
     },
 }
 CHANNELS: dict[str, dict[str, Any]] = {
-    "huadong-group": {"bot": "wecom", "audiences": ["owner"], "team": "huadong", "name": "华东一组群机器人"},
-    "huanan-group": {"bot": "wecom", "audiences": ["owner"], "team": "huanan", "name": "华南一组群机器人"},
+    "huadong-group": {"bot": "wecom", "audiences": ["owner", "team"], "team": "huadong", "name": "华东一组群机器人"},
+    "huanan-group": {"bot": "wecom", "audiences": ["owner", "team"], "team": "huanan", "name": "华南一组群机器人"},
     "managers": {"bot": "dingtalk", "audiences": ["manager", "director"], "team": None, "name": "主管机器人"},
 }
-
+# What the demo has besides: ways to each person, and a group that works in Feishu.
+_EVERYBODY = ["owner", "manager", "director"]
+MORE_CHANNELS: dict[str, dict[str, Any]] = {
+    "app": {"bot": "wecom-app", "audiences": _EVERYBODY, "team": None, "name": "企业微信应用"},
+    "mail": {"bot": "mail", "audiences": _EVERYBODY, "team": None, "name": "邮件"},
+    "huanan-feishu": {"bot": "feishu", "audiences": ["team"], "team": "huanan", "name": "华南一组飞书机器人"},
+}
 
 PIPELINE = {"stages": ["新线索", "需求确认", "方案确认", "商务谈判", "已成交", "已流失"]}
 
 
-def configure(config: TableConfiguration, *, now: datetime, policy: Mapping[str, Any] | None = None) -> None:
+def configure(
+    config: TableConfiguration,
+    *,
+    now: datetime,
+    policy: Mapping[str, Any] | None = None,
+    more_channels: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
     """Write the simulated company; what stands already is left as it is."""
+    channels = {**CHANNELS, **(more_channels or {})}
     wanted: list[tuple[str, str, dict[str, Any]]] = [
         ("company", "company", {"name": "搭搭示例公司", "zone": "Asia/Shanghai"})
     ]
     wanted += [("team", team, {"name": name}) for team, name in TEAMS.items()]
     wanted += [("rep", user.rep_id, _rep(user)) for user in USERS]
     wanted += [("source", name, dict(body)) for name, body in SOURCES.items()]
-    wanted += [("channel", name, {**body, "secret": f"channel/{name}"}) for name, body in CHANNELS.items()]
+    wanted += [("channel", name, {**body, "secret": f"channel/{name}"}) for name, body in channels.items()]
     wanted.append(("pipeline", "default", PIPELINE))
     wanted.append(("policy", "default", dict(policy or DEFAULT_POLICY)))
     for kind, name, body in wanted:
@@ -107,4 +126,5 @@ def configure(config: TableConfiguration, *, now: datetime, policy: Mapping[str,
 
 
 def _rep(user: User) -> dict[str, Any]:
-    return {"name": user.full_name, "role": user.role, "team": user.team, "wecom_userid": user.wecom_userid}
+    body = {"name": user.full_name, "role": user.role, "team": user.team, "wecom_userid": user.wecom_userid}
+    return body | {"email": user.email} | ({"deputy": user.deputy} if user.deputy else {})

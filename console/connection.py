@@ -80,6 +80,7 @@ def connect(environment: Mapping[str, str], stack_file: Path = STACK) -> World:
 
 def _settings(stack: Mapping[str, Any]) -> Settings:
     buckets: Mapping[str, str] = stack.get("buckets", {})
+    robots: Mapping[str, str] = stack.get("robots", {})
     return Settings(
         table=stack["table"],
         uploads_bucket=buckets.get("uploads", ""),
@@ -87,4 +88,5 @@ def _settings(stack: Mapping[str, Any]) -> Settings:
         archive_bucket=buckets.get("archive", ""),
         key_secret=stack.get("key_secret", ""),
         public_base_url=str(stack.get("api", "")).rstrip("/"),
+        wecom_api=f"{robots['base']}/wecom" if "base" in robots else settings_of.WECOM_API,
     )

@@ -20,9 +20,11 @@ from zoneinfo import ZoneInfo
 
 from botocore.exceptions import ClientError
 
-from console.company import DEFAULT_POLICY, USERS, configure
+from console.company import DEFAULT_POLICY, MORE_CHANNELS, USERS, configure
 from console.connection import LocalWorld
 from infra.chat_provider import Robot
+from infra.mail_server import Mailbox
+from infra.wecom_app import App
 from leadtrail.domain.delivery import CallRecord, Contact, Delivery
 from leadtrail.domain.identity import Identity
 from leadtrail.services import intake
@@ -30,10 +32,19 @@ from leadtrail.services.ports import RawBody
 
 __all__ = ["ROBOTS", "USERS", "fill"]
 
-ROBOTS = (
+ROBOTS: tuple[Robot | App | Mailbox, ...] = (
     Robot("huadong-group", "wecom", "华东一组(销售群)", "huadong-group-key"),
     Robot("huanan-group", "wecom", "华南一组(销售群)", "huanan-group-key"),
     Robot("managers", "dingtalk", "主管与总监", "managers-token", "SECmanagers-of-the-demo"),
+    Robot("huanan-feishu", "feishu", "华南一组(飞书群)", "huanan-feishu-key", "feishu-secret-of-the-demo"),
+    App(
+        "app",
+        "ww00000000000demo1",
+        1000002,
+        "app-secret-of-the-demo",
+        {user.wecom_userid: user.full_name for user in USERS if user.wecom_userid},
+    ),
+    Mailbox("mail", {user.email: user.full_name for user in USERS}),
 )
 ALWAYS_OPEN = {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
 # The southern team answers around the clock, so that the demo shows its messages at any hour of the day.
@@ -64,22 +75,31 @@ def fill(stack: Mapping[str, Any], outputs: Mapping[str, str]) -> Mapping[str, M
     """Seed configuration, secrets and leads, once however often it is called; return `sources` of stack.json."""
     del outputs  # all that is needed stands in the stack
     world = LocalWorld(stack)
-    configure(world.config, now=world.now())
+    configure(world.config, now=world.now(), more_channels=MORE_CHANNELS)
     if world.config.configured("policy", "huanan") is None:
         world.config.put("policy", "huanan", HUANAN_POLICY, now=world.now())
     if world.config.configured("source", "huanan") is None:
         body = {"provider": "standard", "team": "huanan", "secret": "source/huanan"}
         world.config.put("source", "huanan", body, now=world.now())
     manager = world.client("secretsmanager")
-    for robot in ROBOTS:
-        value = {"url": robot.url(stack["robots"]["base"])} | ({"secret": robot.secret} if robot.secret else {})
-        _keep(manager, f"leadtrail/channel/{robot.channel}", value, renew=True)
+    for played in ROBOTS:
+        _keep(manager, f"leadtrail/channel/{played.channel}", _secret(played, stack["robots"]), renew=True)
     sources = _sources(stack, manager)
     if not any(world.store.items("TEAM#huadong", index="GSI3", limit=1)):
         _earlier(world)
         _today(sources["standard"])
         _morning(stack, world)
     return sources
+
+
+def _secret(played: Robot | App | Mailbox, robots: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a channel's secret holds, with the addresses of this start."""
+    match played:
+        case App():
+            return {"corp_id": played.corp_id, "agent_id": str(played.agent_id), "secret": played.secret}
+        case Mailbox():
+            return {"from": "leadtrail@example.com", "host": "127.0.0.1", "port": str(robots["smtp_port"])}
+    return {"url": played.url(robots["base"])} | ({"secret": played.secret} if played.secret else {})
 
 
 def _sources(stack: Mapping[str, Any], manager: Any) -> dict[str, dict[str, str]]:

@@ -11,6 +11,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from console import (
+    calendars,
+    channel_trial,
+    channels,
     configuring,
     connection,
     exporting,
@@ -18,11 +21,14 @@ from console import (
     importing,
     lead_import,
     model,
+    policies,
     replaying,
+    set_aside,
     source_trial,
     sources,
     verifying,
 )
+from console.channel_wish import Wish as ChannelWish
 from console.source_wish import Wish
 from infra import local
 from infra.ministack import LocalError
@@ -36,6 +42,14 @@ leads = typer.Typer(no_args_is_help=True, help="线索名单：导入与导出")
 app.add_typer(leads, name="leads")
 source = typer.Typer(no_args_is_help=True, help="线索来源：添加、试发、更换密钥与列表")
 app.add_typer(source, name="source")
+policy = typer.Typer(no_args_is_help=True, help="时限规则：查看、试算、更新，以及让计时中的线索改用新版本")
+app.add_typer(policy, name="policy")
+aside = typer.Typer(no_args_is_help=True, help="三次唤醒失败而移出巡检的时限：列表与放回")
+app.add_typer(aside, name="set-aside")
+channel = typer.Typer(no_args_is_help=True, help="提醒渠道：添加、试发与列表")
+app.add_typer(channel, name="channel")
+calendar = typer.Typer(no_args_is_help=True, help="工作日历：节假日与调休")
+app.add_typer(calendar, name="calendar")
 MODELS = Path("layers/model")
 MODEL_RECORD = Path("layers/speech/model.json")
 
@@ -229,6 +243,107 @@ def list_sources() -> None:
         _fail(str(error))
 
 
+@policy.command("list")
+def list_policies() -> None:
+    """列出时限规则：版本、次序、条件与各项时限。"""
+    policies.listing(_world())
+
+
+@policy.command("show")
+def show_policy(name: Annotated[str, typer.Argument(help="规则的名称，例如 default")]) -> None:
+    """打印一套规则的现行内容(JSON)。"""
+    try:
+        typer.echo(policies.show(name, _world()))
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
+@policy.command("put")
+def put_policy(
+    file: Annotated[Path, typer.Argument(help="规则文件：TOML 或 JSON", exists=True, dir_okay=False)],
+    name: Annotated[str | None, typer.Option(help="规则的名称；不写则取文件名")] = None,
+) -> None:
+    """写入一套规则的新版本，用于此后开始的计时；相同的内容不会重复写入。"""
+    try:
+        policies.put(file, _world(), name=name)
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
+@policy.command("preview")
+def preview_policy(
+    file: Annotated[Path, typer.Argument(help="规则文件：TOML 或 JSON", exists=True, dir_okay=False)],
+    name: Annotated[str | None, typer.Option(help="规则的名称；不写则取文件名")] = None,
+) -> None:
+    """试算：若计时中的线索改用这个文件，明天谁会超时；不写入任何内容。"""
+    try:
+        policies.preview(file, _world(), name=name)
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
+@policy.command("rebase")
+def rebase_policy(name: Annotated[str, typer.Argument(help="规则的名称，例如 default")]) -> None:
+    """让计时中的线索改用规则的新版本；可中断、可重复。"""
+    try:
+        status = policies.rebase(name, _world())
+    except LeadtrailError as error:
+        _fail(str(error))
+    raise typer.Exit(status)
+
+
+@policy.command("schema")
+def policy_schema() -> None:
+    """打印规则的 JSON Schema。"""
+    typer.echo(policies.schema(), nl=False)
+
+
+@channel.command("add")
+def add_channel(
+    name: Annotated[str, typer.Argument(help="渠道的名称，例如 huadong-group")],
+    *,
+    bot: Annotated[str, typer.Option(help="wecom、dingtalk、feishu、wecom-app 或 mail，见 docs/channels.md")],
+    audiences: Annotated[list[str], typer.Option("--audience", help="谁看：owner、manager、director、team，可多次")],
+    team: Annotated[str | None, typer.Option(help="只给一个小组；不写则给全公司")] = None,
+    title: Annotated[str, typer.Option("--title", help="给人看的名称，例如 华东一组群机器人")] = "",
+    quiet: Annotated[tuple[str, str] | None, typer.Option(help="安静时段，例如 --quiet 21:00 08:00")] = None,
+    excepted: Annotated[list[str] | None, typer.Option("--quiet-except", help="安静时段也说的受众、规则或人")] = None,
+    secret: Annotated[
+        Path | None, typer.Option("--secret-from-file", help="从文件读取密钥，而不是询问", exists=True, dir_okay=False)
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="已有同名渠道时改为现在的配置，密钥不变")] = False,
+    renew: Annotated[bool, typer.Option("--new-secret", help="重新填写密钥")] = False,
+) -> None:
+    """添加一个提醒渠道：写入配置与密钥；密钥用询问或文件给出，不会显示。"""
+    wish = ChannelWish(name, bot, tuple(audiences), team, title, quiet, tuple(excepted or ()))
+    try:
+        channels.add(wish, _world(), ask=_ask, file=secret, replace=replace, renew=renew)
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
+@channel.command("test")
+def try_channel(
+    name: Annotated[str, typer.Argument(help="渠道的名称")],
+    to: Annotated[str | None, typer.Option(help="发给谁：人员的编号（应用消息与邮件）")] = None,
+) -> None:
+    """发送一条测试消息，并说明对方的回答与要修正之处。"""
+    try:
+        status = channel_trial.run(name, _world(), to=to)
+    except LeadtrailError as error:
+        _fail(str(error))
+    raise typer.Exit(status)
+
+
+@channel.command("list")
+def list_channels() -> None:
+    """列出提醒渠道：方式、受众、小组、安静时段，以及有没有密钥。"""
+    try:
+        channels.listing(_world())
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
 @app.command()
 def replay(
     name: Annotated[str | None, typer.Option("--source", help="来源的名称")] = None,
@@ -258,6 +373,38 @@ def rejected(name: Annotated[str | None, typer.Option("--source", help="来源�
     """列出被拒绝的投递的样本：只有结构，没有内容，保留七天。"""
     try:
         replaying.rejected(_world(), source=name)
+    except LeadtrailError as error:
+        _fail(str(error))
+
+
+@calendar.command("check")
+def check_calendar(
+    year: Annotated[int | None, typer.Option(help="列出哪一年的日子，默认今年", min=2000, max=2100)] = None,
+) -> None:
+    """核对工作日历：哪些年份已公布，节假日与调休怎样计算，有多少时钟在推算；60 天内缺年份时以 1 退出。"""
+    try:
+        status = calendars.run(_world(), year=year)
+    except LeadtrailError as error:
+        _fail(str(error))
+    raise typer.Exit(status)
+
+
+@aside.command("list")
+def list_set_aside() -> None:
+    """列出移出巡检的时限：线索、时限、何时移出与原因。"""
+    set_aside.listing(_world())
+
+
+@aside.command("release")
+def release_set_aside(
+    lead_id: Annotated[str | None, typer.Argument(help="线索编号")] = None,
+    every: Annotated[bool, typer.Option("--all", help="放回全部")] = False,
+) -> None:
+    """修复之后放回巡检：下一分钟即唤醒。"""
+    if (lead_id is None) != every:
+        _fail("请给出一个线索编号，或用 --all 放回全部")
+    try:
+        set_aside.release(_world(), lead_id=lead_id)
     except LeadtrailError as error:
         _fail(str(error))
 

@@ -1,7 +1,8 @@
-"""What WeCom and DingTalk demand of a message to a robot, and in which words they refuse one.
+"""What WeCom and DingTalk demand of a message to a robot, and in which words they refuse one (Feishu: `feishu_robot`).
 
-Errors travel as both providers send them: HTTP 200 with ``errcode``. Codes that a public page names: 45009, 93000,
-310000, 130101. From memory: 40058, 40008, 44004 (WeCom), 300001, 400105, 40035, 460101 (DingTalk).
+Errors travel as providers send them: HTTP 200 with ``errcode``, or Feishu's ``code``. Codes that a public page names:
+45009, 93000, 310000, 130101. From memory: 19001 (Feishu), 40058, 40008, 44004 (WeCom), 300001, 400105, 40035, 460101
+(DingTalk).
 Sizes are in bytes; DingTalk's signature is good for an hour around its own time.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-Bot = Literal["wecom", "dingtalk"]
+Bot = Literal["wecom", "dingtalk", "feishu"]
 
 DINGTALK_CLOCK_S = 3600.0
 DINGTALK_BODY_BYTES = 20_000
@@ -26,11 +27,23 @@ PATHS: dict[str, tuple[Bot, str]] = {
     "/dingtalk/robot/send": ("dingtalk", "access_token"),
 }
 """Who answers on a path, and which query value names the robot there."""
+HOOK = "/feishu/open-apis/bot/v2/hook/"
+"""Feishu names the robot in the path."""
+
+
+def addressed(path: str, query: Mapping[str, str]) -> tuple[Bot, str] | None:
+    """Return which provider's robot a request is for, with the robot's key; None: no robot's address."""
+    if path.startswith(HOOK):
+        return "feishu", path.removeprefix(HOOK)
+    if path not in PATHS:
+        return None
+    bot, parameter = PATHS[path]
+    return bot, query.get(parameter, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Robot:
-    """One robot of one chat: ``key`` is WeCom's ``key`` or DingTalk's ``access_token``; ``secret`` signs (DingTalk)."""
+    """One robot of one chat: ``key`` is what its address ends in; ``secret`` signs (DingTalk, Feishu)."""
 
     channel: str
     bot: Bot
@@ -40,6 +53,8 @@ class Robot:
 
     def url(self, base: str) -> str:
         """Return the webhook address that a sender is configured with, below ``base`` (no trailing slash)."""
+        if self.bot == "feishu":
+            return f"{base}{HOOK}{self.key}"
         path, parameter = next((path, name) for path, (bot, name) in PATHS.items() if bot == self.bot)
         return f"{base}{path}?{parameter}={self.key}"
 
@@ -69,6 +84,8 @@ def unknown_robot(bot: Bot) -> RefusedError:
     """Return the refusal of a key that no robot has."""
     if bot == "wecom":
         return RefusedError(93000, "invalid webhook url")
+    if bot == "feishu":
+        return RefusedError(19001, "param invalid: incoming webhook access token invalid")
     return RefusedError(300001, "token is not exist")
 
 
@@ -76,6 +93,8 @@ def too_fast(robot: Robot) -> RefusedError:
     """Return the refusal of a message beyond the limit of its minute."""
     if robot.bot == "wecom":
         return RefusedError(45009, "api freq out of limit")
+    if robot.bot == "feishu":
+        return RefusedError(11232, "frequency limited")
     return RefusedError(130101, "send too fast, exceed 20 times per minute")
 
 

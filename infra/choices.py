@@ -34,6 +34,8 @@ class Choices:
         layers: `build` (default), or `none` for a quick look at the template, which must not be deployed.
         egress: `none` (default), or `nat`: what calls WeCom's API leaves by one fixed address, which WeCom can trust.
         wecom_api: where WeCom's API answers, https but for the stand-in on this machine; None means WeCom's own.
+        mailer: what may carry mail: `none` (default), `ses`, or `smtp` (AWS in China has no SES).
+        mail_identity: with `ses`, the domain or address that SES has verified; nothing else can be a sender.
     """
 
     local: bool = False
@@ -51,13 +53,15 @@ class Choices:
     layers: str = "build"
     egress: str = "none"
     wecom_api: str | None = None
+    mailer: str = "none"
+    mail_identity: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse choices that would fail only after deployment.
 
         Raises:
-            ValueError: the runtime is too old, the architecture has no wheels, the issuer lacks its audience, a value
-                is not one of its kind, or a secret would go over plain HTTP.
+            ValueError: the runtime is too old, the architecture has no wheels, the issuer lacks its audience, SES its
+                identity, a value is not one of its kind, or a secret would go over plain HTTP.
         """
         if not self.runtime.startswith("python3.") or self.python < OLDEST_RUNTIME:
             raise ValueError(f"context runtime must be python3.12 or later, not {self.runtime}")
@@ -73,6 +77,10 @@ class Choices:
             raise ValueError("context egress must be none with local: the stand-in has no addresses to give")
         if self.wecom_api and not self.local and not self.wecom_api.startswith("https://"):
             raise ValueError(f"context wecom_api must begin with https://, not {self.wecom_api}")
+        if self.mailer not in {"none", "ses", "smtp"}:
+            raise ValueError(f"context mailer must be none, ses or smtp, not {self.mailer}")
+        if (self.mailer == "ses") != (self.mail_identity is not None):
+            raise ValueError("context mailer=ses and mail_identity go together")
 
     @property
     def python(self) -> tuple[int, ...]:

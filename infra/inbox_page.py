@@ -1,4 +1,4 @@
-"""The robots' inbox as a page: two chat windows with what people would have seen.
+"""The robots' inbox as a page: a window for each way of reaching people, with what they would have seen.
 
 Message text is hostile until escaped: it is escaped first, and only then do the few marks of the robots' markdown turn
 into elements, so that nothing a lead is called can become one.
@@ -16,21 +16,30 @@ from infra.chat_provider import Message
 
 PAGE_ZONE = ZoneInfo("Asia/Shanghai")
 PAGE_MESSAGES = 200
-WINDOWS = (("wecom", "企业微信", "群机器人"), ("dingtalk", "钉钉", "自定义机器人"))
+WINDOWS = (
+    ("wecom-app", "企业微信", "应用消息，只有本人看到"),
+    ("wecom", "企业微信", "群机器人"),
+    ("dingtalk", "钉钉", "自定义机器人"),
+    ("feishu", "飞书", "自定义机器人"),
+    ("mail", "邮件", "最后的途径"),
+)
+ALWAYS = ("wecom", "dingtalk")  # the others have a window as soon as they have something to show
 STYLE = """
 :root{color-scheme:light dark;--bg:#e9ebee;--pane:#f5f6f7;--card:#fff;--ink:#1d2129;--soft:#6b7280;--line:#dfe2e6;
---warning:#c2410c;--info:#15803d;--wecom:#2a6fd6;--dingtalk:#1677ff}
+--warning:#c2410c;--info:#15803d;--wecom:#2a6fd6;--dingtalk:#1677ff;--feishu:#0f9d8a;--mail:#7c5cc4}
 @media(prefers-color-scheme:dark){:root{--bg:#111315;--pane:#1a1d20;--card:#24282c;--ink:#e8eaed;--soft:#9aa3ad;
---line:#33383d;--warning:#fb923c;--info:#4ade80;--wecom:#6ea8fe;--dingtalk:#69a9ff}}
+--line:#33383d;--warning:#fb923c;--info:#4ade80;--wecom:#6ea8fe;--dingtalk:#69a9ff;--feishu:#3ccfb9;--mail:#b29be8}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.6 "PingFang SC","HarmonyOS Sans SC","MiSans",
 "Microsoft YaHei",sans-serif}
-main{display:grid;grid-template-columns:1fr 1fr;gap:16px;max-width:1200px;margin:0 auto;padding:16px}
+main{display:grid;grid-template-columns:repeat(auto-fit,minmax(340px,1fr));gap:16px;max-width:1680px;margin:0 auto;
+padding:16px;align-items:start}
 section{background:var(--pane);border:1px solid var(--line);border-radius:12px;overflow:hidden;min-width:0}
 h1{font-size:16px;margin:0;padding:12px 16px;background:var(--card);border-bottom:1px solid var(--line);display:flex;
 gap:8px;align-items:baseline}
 h1 small{font-weight:400;color:var(--soft);font-size:13px;margin-left:auto}
-.wecom h1{box-shadow:inset 0 3px var(--wecom)}.dingtalk h1{box-shadow:inset 0 3px var(--dingtalk)}
+.wecom h1,.wecom-app h1{box-shadow:inset 0 3px var(--wecom)}.dingtalk h1{box-shadow:inset 0 3px var(--dingtalk)}
+.feishu h1{box-shadow:inset 0 3px var(--feishu)}.mail h1{box-shadow:inset 0 3px var(--mail)}
 ol{list-style:none;margin:0;padding:12px 16px;display:flex;flex-direction:column;gap:14px}
 .who{font-size:12px;color:var(--soft);margin:0 0 4px}
 .who b{color:var(--ink);font-weight:500}
@@ -46,7 +55,8 @@ overflow-wrap:anywhere}
 
 def render(messages: Sequence[Message]) -> str:
     """Return the whole page (zh-CN, self-contained, reloads every 3 s): the newest 200 messages, newest on top."""
-    windows = "".join(_window(bot, name, kind, messages) for bot, name, kind in WINDOWS)
+    used = {message.bot for message in messages}.union(ALWAYS)
+    windows = "".join(_window(bot, name, kind, messages) for bot, name, kind in WINDOWS if bot in used)
     return (
         '<!doctype html><html lang="zh-CN"><head><meta charset="utf-8"><meta http-equiv="refresh" content="3">'
         '<meta name="viewport" content="width=device-width,initial-scale=1"><title>机器人消息 · Leadtrail 演示</title>'

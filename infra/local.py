@@ -29,9 +29,11 @@ from typing import Any, Protocol, cast
 
 from infra.chat_provider import Robot
 from infra.deploy import Aws, assembly, deploy
+from infra.mail_server import Mailbox
 from infra.ministack import LocalError, Ministack, Ports, claim, ports
 from infra.robot_server import RobotServer
 from infra.robots import Robots
+from infra.wecom_app import App
 
 ROOT = Path(__file__).resolve().parent.parent
 API_ID = "leadtrail"
@@ -70,7 +72,7 @@ class Demo(Protocol):
     """What `console.demo` offers."""
 
     USERS: Sequence[User]
-    ROBOTS: Sequence[Robot]
+    ROBOTS: Sequence[Robot | App | Mailbox]
 
     def fill(self, stack: Mapping[str, Any], outputs: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
         """Seed configuration, secrets and leads, once however often it is called; return `sources` of stack.json.
@@ -279,6 +281,7 @@ def bring_up(home: Home, at: Ports, running: ExitStack, team: Demo) -> Ministack
     sign_up(team.USERS, outputs["UserPoolId"], cognito)
     print("4/4 录入示例团队……", flush=True)
     stack = describe(aws, outputs, api=api_base(at.aws), robots=robots.base, users=team.USERS, cognito=cognito)
+    stack["robots"]["smtp_port"] = robots.mail.port
     stack["sources"] = {name: dict(source) for name, source in team.fill(stack, outputs).items()}
     ministack.check_loopback()
     running.callback(home.stack.unlink, missing_ok=True)

@@ -1,6 +1,7 @@
 """The chat robots on loopback: their webhooks, ``/inbox`` as JSON, ``/`` as a page, ``/_ctl`` to make them fail.
 
-Below ``/wecom/cgi-bin/`` also answers WeCom's API of contacts; ``POST /wecom/_contacts`` says whom it knows.
+Below ``/wecom/cgi-bin/`` also answers WeCom's API of contacts and of messages to members; ``POST /wecom/_contacts``
+says whom it knows. A mail server stands beside it, on a port of its own.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from infra.chat_provider import PATHS
+from infra.chat_provider import addressed
 from infra.inbox_page import render
+from infra.mail_server import MailServer
 from infra.robots import Answer, Request, Robots
 from infra.wecom_api import CONTACTS_PATH
 from infra.wecom_api import PATHS as WECOM_PATHS
+from infra.wecom_app import SEND_PATH
 
 BODY_BYTES = 64 * 1024
 
@@ -54,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._obey(lambda: asdict(self.server.robots.control(json.loads(body))))
         elif address.path == CONTACTS_PATH:
             self._obey(lambda: {"contacts": self.server.robots.give_contacts(json.loads(body))})
-        elif address.path in PATHS:
+        elif address.path == SEND_PATH or addressed(address.path, {}):
             self._answer(self.server.robots.send(Request(address.path, _query(address.query), body)))
         else:
             self._json(404, {"message": "not found"})
@@ -101,6 +104,9 @@ def _query(text: str) -> dict[str, str]:
 class RobotServer(ThreadingHTTPServer):
     """The robots on ``127.0.0.1:port`` (0 picks a free one), served from a background thread; a context manager.
 
+    Attributes:
+        mail: the mail server, on a free port.
+
     Raises OSError when the port is taken.
     """
 
@@ -109,6 +115,7 @@ class RobotServer(ThreadingHTTPServer):
     def __init__(self, robots: Robots, *, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.robots = robots
+        self.mail = MailServer(robots.mail)
         self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="robots", daemon=True)
 
     @property
@@ -118,11 +125,13 @@ class RobotServer(ThreadingHTTPServer):
 
     def __enter__(self) -> RobotServer:
         """Start to listen."""
+        self.mail.__enter__()
         self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Stop; messages already accepted are in the file."""
+        self.mail.__exit__()
         self.shutdown()
         self._thread.join()
         self.server_close()

@@ -1,9 +1,10 @@
-"""The chat robots of WeCom and DingTalk, played for the local mode: their limits, their failures, their inbox.
+"""WeCom, DingTalk, Feishu and a mail server, played for the local mode: their limits, their failures, their inbox.
 
 They keep the real limits, because a dispatcher that only ever met a patient robot would learn on its first bad
-morning: 20 messages a minute (WeCom refuses the rest, DingTalk then says nothing for ten minutes), and all that
-`chat_provider` checks. On request they also fail the way networks fail: down, dropped, or kept with the answer lost.
-WeCom's API of contacts (`wecom_api`) stands behind the same network.
+morning: 20 messages a minute (WeCom refuses the rest, DingTalk then says nothing for ten minutes; Feishu takes 100,
+and 5 a second), and all that `chat_provider`, `feishu_robot` and `wecom_app` check. On request they also fail the way
+networks fail: down, dropped, or kept with the answer lost. WeCom's API of contacts (`wecom_api`) stands behind the
+same network.
 Everything accepted is appended to an NDJSON file, so an inbox outlives a restart.
 """
 
@@ -12,19 +13,25 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from infra import chat_provider
-from infra.chat_provider import PATHS, Message, RefusedError, Robot, check_signature, too_fast, unknown_robot
+from infra import chat_provider, feishu_robot
+from infra.chat_provider import Bot, Message, RefusedError, Robot, addressed, check_signature, too_fast, unknown_robot
+from infra.mail_server import Mailbox
+from infra.robot_limit import SlidingWindow
 from infra.wecom_api import WeComApi
+from infra.wecom_app import SEND_PATH, App, Desk
 
-WINDOW_S = 60.0
-MESSAGES_PER_WINDOW = 20
 DINGTALK_MUTE_S = 600.0
+LIMITS: Mapping[Bot, tuple[tuple[int, float], ...]] = {
+    "wecom": ((20, 60.0),),
+    "dingtalk": ((20, 60.0),),
+    "feishu": ((100, 60.0), (5, 1.0)),
+}
 SEED = 20260126
 
 
@@ -66,6 +73,7 @@ class ControlError(ValueError):
 
 LOST = Answer(0)
 TAKEN = {"errcode": 0, "errmsg": "ok"}
+FEISHU_TAKEN: Mapping[str, object] = {"code": 0, "msg": "success", "data": {}}
 
 
 class Robots:
@@ -76,15 +84,21 @@ class Robots:
     """
 
     def __init__(
-        self, robots: Iterable[Robot], *, now: Callable[[], float] = time.time, inbox_file: Path | None = None
+        self,
+        played: Iterable[Robot | App | Mailbox],
+        *,
+        now: Callable[[], float] = time.time,
+        inbox_file: Path | None = None,
     ) -> None:
+        every = list(played)
         self._wecom = WeComApi(now)
-        self._robots = {(robot.bot, robot.key): robot for robot in robots}
+        self._robots = {(robot.bot, robot.key): robot for robot in every if isinstance(robot, Robot)}
+        self._desks = {(app.corp_id, app.secret): Desk(app, now) for app in every if isinstance(app, App)}
+        self._mailbox = next((one for one in every if isinstance(one, Mailbox)), None)
         self._now = now
         self._file = inbox_file
         self._inbox = _kept(inbox_file)
-        self._accepted: dict[str, deque[float]] = {robot.channel: deque() for robot in self._robots.values()}
-        self._muted_until: dict[str, float] = {}
+        self._limits = {robot.channel: _limit(robot, now) for robot in self._robots.values()}
         self._misbehaviour = Misbehaviour()
         self._dice = Random(SEED)  # noqa: S311 - misbehaviour must repeat itself; nothing secret is drawn
         self._lock = threading.Lock()
@@ -105,8 +119,9 @@ class Robots:
             wanted = _misbehaviour(wish, self._misbehaviour)
             self._misbehaviour = wanted
             if isinstance(wish, dict) and "muted" in wish:
-                until = self._now() + DINGTALK_MUTE_S if wanted.muted else 0.0
-                self._muted_until = {robot.channel: until for robot in self._robots.values() if robot.bot == "dingtalk"}
+                for robot in self._robots.values():
+                    if robot.bot == "dingtalk":
+                        self._limits[robot.channel].mute(DINGTALK_MUTE_S if wanted.muted else 0.0)
             if isinstance(wish, dict) and wish.get("expire_token"):
                 self._wecom.expire_tokens()
             return wanted
@@ -114,7 +129,15 @@ class Robots:
     def send(self, request: Request) -> Answer:
         """Take one message as the provider would."""
         with self._lock:
+            if request.path == SEND_PATH:
+                return self._through_the_network(lambda: self._accept_for_members(request))
             return self._through_the_network(lambda: self._accept(request))
+
+    def mail(self, recipient: str, text: str) -> str:
+        """Take one mail, and return the mail server's reply; empty where its connection just closes."""
+        with self._lock:
+            answer = self._through_the_network(lambda: self._accept_mail(recipient, text))
+        return {0: "", 200: "250 ok"}.get(answer.status, "421 try again later")
 
     def ask(self, request: Request) -> Answer:
         """Answer a call of WeCom's API as WeCom would."""
@@ -139,35 +162,59 @@ class Robots:
         return LOST if self._dice.random() < self._misbehaviour.ambiguous else Answer(200, said)
 
     def _accept(self, request: Request) -> Mapping[str, object]:
-        bot, parameter = PATHS[request.path]
-        robot = self._robots.get((bot, request.query.get(parameter, "")))
+        bot, key = addressed(request.path, request.query) or ("wecom", "")
+        try:
+            self._take(bot, key, request)
+        except RefusedError as refusal:
+            if bot != "feishu":
+                raise
+            return {"code": refusal.errcode, "msg": refusal.errmsg, "data": {}}
+        return FEISHU_TAKEN if bot == "feishu" else TAKEN
+
+    def _take(self, bot: Bot, key: str, request: Request) -> None:
+        robot = self._robots.get((bot, key))
         if robot is None:
             raise unknown_robot(bot)
         now = self._now()
         if bot == "dingtalk":
             check_signature(robot, request.query, now)
-        message = chat_provider.read(robot, request.body, now)
-        self._count(robot, now)
+        message = (
+            feishu_robot.read(robot, request.body, now)
+            if bot == "feishu"
+            else (chat_provider.read(robot, request.body, now))
+        )
+        if not self._limits[robot.channel].takes():
+            raise too_fast(robot)
         self._keep(message)
-        return TAKEN
 
-    def _count(self, robot: Robot, now: float) -> None:
-        if now < self._muted_until.get(robot.channel, 0.0):
-            raise too_fast(robot)
-        accepted = self._accepted[robot.channel]
-        while accepted and accepted[0] <= now - WINDOW_S:
-            accepted.popleft()
-        if len(accepted) >= MESSAGES_PER_WINDOW:
-            if robot.bot == "dingtalk":
-                self._muted_until[robot.channel] = now + DINGTALK_MUTE_S
-            raise too_fast(robot)
-        accepted.append(now)
+    def _accept_for_members(self, request: Request) -> Mapping[str, object]:
+        who = self._wecom.account(request.query.get("access_token", ""))
+        if self._misbehaviour.untrusted:
+            raise RefusedError(60020, "not allow to access from your ip")
+        desk = self._desks.get(who)
+        if desk is None:
+            raise RefusedError(301002, "not allow operate another agent with this accesstoken")
+        messages, answer = desk.take(request.body)
+        for message in messages:
+            self._keep(message)
+        return answer
+
+    def _accept_mail(self, recipient: str, text: str) -> Mapping[str, object]:
+        if self._mailbox is not None:
+            box = self._mailbox
+            at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
+            self._keep(Message(at, box.channel, box.bot, box.people.get(recipient, recipient), text))
+        return TAKEN
 
     def _keep(self, message: Message) -> None:
         if self._file is not None:
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(message)) + "\n")
         self._inbox.append(message)
+
+
+def _limit(robot: Robot, now: Callable[[], float]) -> SlidingWindow:
+    return SlidingWindow(LIMITS[robot.bot], now, mute_s=DINGTALK_MUTE_S if robot.bot == "dingtalk" else 0.0)
 
 
 def _misbehaviour(wish: object, current: Misbehaviour) -> Misbehaviour:

@@ -1,7 +1,8 @@
 """START READING HERE: the architecture picture as code. Who calls whom, and who may do what.
 
-    provider ──> webhook ─┐                    ┌─> dispatch ──> robots of WeCom and DingTalk
+    provider ──> webhook ─┐                    ┌─> dispatch ──> WeCom, DingTalk, Feishu, mail
     schedule ──> sweep ───┼──> THE TABLE ──────┘ (stream of its outbox rows; the sweep wakes it too)
+    schedule ──> recount ─┤                      (every night: due times that were guessed)
     people ────> rest ────┤
     browser ───> uploads bucket ──> queue ──> recording ──> transcripts
     schedule ──> daily ───┴──> reports bucket <── link <── the chat on a manager's phone
@@ -44,6 +45,7 @@ READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 # A transaction needs the rights of its parts; TransactWriteItems is not an IAM action.
 COMMIT = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem")
 SECRETS = "leadtrail/"
+CONFIGURATION_COPY = "configuration/current.json"
 AUDIO_AND_TEXT = ("uploads", "transcripts")
 
 
@@ -83,7 +85,7 @@ class Leadtrail(Stack):
         )
         self.api = Api(self, "Api", pinned_id=self.choices.api_id, rate=500, burst=1000)
         self.layers = Layers(self, "Layers", choices=self.choices)
-        self.egress = Egress(self, "Egress") if self.choices.egress == "nat" else None
+        self.egress = Egress(self, "Egress", ports=self._ways_out) if self.choices.egress == "nat" else None
 
     def _furnish(self) -> House:
         environment = {
@@ -119,7 +121,7 @@ class Leadtrail(Stack):
         self._employ_readers()
         self.functions: Sequence[Function] = (
             self.webhook, self.sweep, self.dispatch, self.recording, self.daily, self.link, self.rest,
-            self.replay, self.fetch, self.enrich,
+            self.replay, self.fetch, self.enrich, self.recount,
         )  # fmt: skip
 
     def _employ_intake(self) -> None:
@@ -144,9 +146,19 @@ class Leadtrail(Stack):
             "functions.ingest.enrich.handler",
             memory_mb=512,
             timeout=Duration.minutes(2),
-            environment={"WECOM_API": self.choices.wecom_api} if self.choices.wecom_api else None,
+            environment=self._wecom,
             network=self.egress.network if self.egress else None,
         )
+
+    @property
+    def _wecom(self) -> dict[str, str] | None:
+        """Where WeCom's API answers, if not at its own address: for those who ask it or send by it."""
+        return {"WECOM_API": self.choices.wecom_api} if self.choices.wecom_api else None
+
+    @property
+    def _ways_out(self) -> Sequence[int]:
+        """The TCP ports that what has a fixed address may reach."""
+        return (443, 465, 587) if self.choices.mailer == "smtp" else (443,)
 
     def _employ_clocks_and_recordings(self) -> None:
         self.sweep = self._function(
@@ -156,11 +168,20 @@ class Leadtrail(Stack):
             timeout=Duration.seconds(55),
             asynchronous=Asynchronous(retries=0, max_age=Duration.minutes(1)),  # the next minute's sweep does it
         )
+        self.recount = self._function(
+            "recount",
+            "functions.sla.recount.handler",
+            memory_mb=1024,
+            timeout=Duration.minutes(15),
+            asynchronous=Asynchronous(retries=1, max_age=Duration.hours(1)),
+        )
         self.dispatch = self._function(
             "dispatch",
             "functions.sla.dispatch.handler",
             memory_mb=512,
             timeout=Duration.minutes(2),
+            environment=self._wecom,
+            network=self.egress.network if self.egress else None,  # WeCom takes messages from addresses it trusts
             asynchronous=Asynchronous(retries=1, max_age=Duration.minutes(5)),
         )
         self.recording = self._function(
@@ -188,12 +209,15 @@ class Leadtrail(Stack):
     def _connect(self) -> None:
         """Who calls whom."""
         self.api.route([GET, POST], "/webhooks/{source}", "/webhooks/{source}/{token}", to=self.webhook)
-        self.api.route([GET], "/r/{token}", to=self.link)
+        # Who signs nothing: still far above what the forms and the call system of a company send.
+        self.api.throttle("/webhooks/{source}/{token}", rate=50, burst=100)
+        self.api.route([GET, POST], "/r/{token}", to=self.link)  # POST: the buttons behind an alert's link
         self.api.route([GET], "/openapi.json", to=self.rest)
         self.api.route([ANY], "/{proxy+}", to=self.rest, authorizer=self.identity.authorizer)
 
         self._schedule("EveryMinute", self.sweep, "rate(1 minute)", retries=0, max_age=Duration.minutes(1))
         self._schedule("EveryFiveMinutes", self.replay, "rate(5 minutes)", retries=0, max_age=Duration.minutes(5))
+        self._schedule("EveryNight", self.recount, "cron(0 2 * * ? *)", retries=3, max_age=Duration.hours(1))
         self._schedule("EveryMorning", self.daily, "cron(30 8 * * ? *)", retries=3, max_age=Duration.hours(1))
 
         self.sweep.calls(self.dispatch)
@@ -224,7 +248,8 @@ class Leadtrail(Stack):
             "dynamodb:Query",
             on=[f"{table.table_arn}/index/GSI1", f"{table.table_arn}/index/GSI2"],  # what is parked; who waits
         )
-        self.link.may("dynamodb:PutItem", "dynamodb:UpdateItem", on=[table.table_arn])  # that a report was opened
+        self.recount.may("dynamodb:Query", on=[f"{table.table_arn}/index/GSI5"])  # whose due time is a guess
+        self.link.may("dynamodb:PutItem", "dynamodb:UpdateItem", on=[table.table_arn])  # that it was opened, answered
 
         talks_to_providers = (self.webhook, self.replay, self.fetch, self.enrich)
         for function in (*talks_to_providers, self.dispatch, self.daily, self.link, self.rest):
@@ -232,10 +257,14 @@ class Leadtrail(Stack):
         for function in talks_to_providers:
             function.may("secretsmanager:GetSecretValue", on=[self._secret_arns("source/*")])
         self.dispatch.may("secretsmanager:GetSecretValue", on=[self._secret_arns("channel/*")])
+        if self.choices.mail_identity:
+            self.dispatch.may("ses:SendEmail", on=[self._identity_arn(self.choices.mail_identity)])
 
         for function in (self.webhook, self.replay):
             function.may("s3:PutObject", on=[self.buckets.archive.arn_for_objects("*")])
         self.replay.may("s3:GetObject", on=[self.buckets.archive.arn_for_objects("*")])
+        self.webhook.may("s3:GetObject", on=[self.buckets.archive.arn_for_objects(CONFIGURATION_COPY)])
+        self.rest.may("s3:PutObject", on=[self.buckets.archive.arn_for_objects(CONFIGURATION_COPY)])
         self.fetch.may("s3:GetObject", "s3:PutObject", on=[uploads.arn_for_objects("uploads/*")])
         self.recording.may("s3:GetObject", on=[uploads.arn_for_objects(f"{part}/*") for part in AUDIO_AND_TEXT])
         self.recording.may("s3:PutObject", on=[uploads.arn_for_objects("transcripts/*")])
@@ -360,6 +389,9 @@ class Leadtrail(Stack):
             on_failure=sources.SqsDlq(function.dead_letters),
         )
         function.function.add_event_source(source)
+
+    def _identity_arn(self, name: str) -> str:
+        return self.format_arn(service="ses", resource="identity", resource_name=name)
 
     def _secret_arns(self, pattern: str) -> str:
         return self.format_arn(

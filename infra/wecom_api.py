@@ -72,7 +72,7 @@ class WeComApi:
             return self._token(query)
         if not trusted:
             raise RefusedError(60020, "not allow to access from your ip")
-        self._check(query.get("access_token", ""))
+        self.account(query.get("access_token", ""))
         return self._contact(query.get("external_userid", ""), query.get("cursor", ""))
 
     def _count(self, path: str) -> None:
@@ -96,12 +96,14 @@ class WeComApi:
         lasts_s = int(known.ends_at - self._now())
         return {"errcode": 0, "errmsg": "ok", "access_token": known.text, "expires_in": lasts_s}
 
-    def _check(self, text: str) -> None:
-        token = next((token for token in self._tokens.values() if token.text == text), None)
-        if text in self._expired or (token is not None and token.ends_at <= self._now()):
+    def account(self, text: str) -> tuple[str, str]:
+        """Return whose token it is: corporation and secret; raises RefusedError."""
+        found = next(((who, token) for who, token in self._tokens.items() if token.text == text), None)
+        if text in self._expired or (found is not None and found[1].ends_at <= self._now()):
             raise RefusedError(42001, "access_token expired")
-        if token is None:
+        if found is None:
             raise RefusedError(40014, "invalid access_token")
+        return found[0]
 
     def _contact(self, ref: str, cursor: str) -> Body:
         given = self._contacts.get(ref, {})

@@ -1,4 +1,4 @@
-"""The adapter against robots that keep the real limits, and beside an independent client library."""
+"""The adapter against providers that keep the real limits, and beside an independent client library."""
 
 import json
 import urllib.parse
@@ -10,17 +10,32 @@ import pytest
 from dingtalkchatbot.chatbot import DingtalkChatbot
 
 from infra import robots as played
+from infra.chat_provider import Robot
+from infra.mail_server import Mailbox
 from infra.robot_server import RobotServer
+from infra.wecom_app import App
+from leadtrail.adapters.feishu import feishu_sign
+from leadtrail.adapters.mail import Mail
+from leadtrail.adapters.posting import NoAnswerError, Post
 from leadtrail.adapters.robots import DINGTALK_MUTE, WECOM_MUTE, Robots, dingtalk_sign
-from leadtrail.domain.company import Channel
-from leadtrail.services.dispatching import Answer, Failed, Limited, Sent
+from leadtrail.adapters.verdict import MINUTE
+from leadtrail.adapters.wecom_token import Account, WeComTokens
+from leadtrail.domain.company import Channel, Rep
+from leadtrail.services.dispatching import Answer, Failed, Limited, Sent, Unanswered
 
-GROUP = played.Robot("huadong-group", "wecom", "华东一组", "wecom-key-1")
-MANAGERS = played.Robot("managers", "dingtalk", "主管", "dingtalk-token-1", "SEC0123456789")
+GROUP = Robot("huadong-group", "wecom", "华东一组", "wecom-key-1")
+MANAGERS = Robot("managers", "dingtalk", "主管", "dingtalk-token-1", "SEC0123456789")
+FEISHU = Robot("huanan-feishu", "feishu", "华南一组", "feishu-key-1", "feishu-secret")
+APP = App("app", "wwcorporation1", 1000002, "app-secret", {"ZhangSan": "张三", "lisi": "李四"})
 CHANNELS = {
     "wecom": Channel("huadong-group", "wecom", ("owner",), "wecom"),
     "dingtalk": Channel("managers", "dingtalk", ("manager",), "dingtalk"),
+    "feishu": Channel("huanan-feishu", "feishu", ("team",), "feishu"),
+    "wecom-app": Channel("app", "wecom-app", ("owner",), "wecom-app"),
+    "mail": Channel("mail", "mail", ("owner",), "mail"),
 }
+ACCOUNT = Account(APP.corp_id, APP.secret)
+ZHANG = Rep("rep-zhang", "张三", "rep", "huadong", "ZhangSan", email="zhangsan@example.com")
 MARKDOWN = '### <font color="warning">首次响应已超时</font>\n> 客户：张三\n[查看线索](http://127.0.0.1/r/token)'
 
 
@@ -32,19 +47,34 @@ class Stage:
         self.secrets: dict[str, list[dict[str, str]]] = {
             "wecom": [{"url": GROUP.url(server.base)}],
             "dingtalk": [{"url": MANAGERS.url(server.base), "secret": MANAGERS.secret}],
+            "feishu": [{"url": FEISHU.url(server.base), "secret": FEISHU.secret}],
+            "wecom-app": [{"corp_id": APP.corp_id, "agent_id": str(APP.agent_id), "secret": APP.secret}],
+            "mail": [{"from": "leadtrail@example.com", "host": "127.0.0.1", "port": str(server.mail.port)}],
         }
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self.tokens = WeComTokens(f"{server.base}/wecom", self.now)
 
-    def send(self, bot: str, markdown: str = MARKDOWN) -> Answer:
-        return Robots(self.secrets.__getitem__, self.now).send(CHANNELS[bot], markdown)
+    def send(self, bot: str, markdown: str = MARKDOWN, *, to: Rep | None = ZHANG) -> Answer:
+        adapter = Robots(self.secrets.__getitem__, self.now, tokens=self.tokens, mail=Mail(no_ses))
+        return adapter.send(CHANNELS[bot], markdown, to=to, title="首次响应已超时")
 
     def inbox(self) -> list[str]:
         return [message.text for message in self.server.robots.inbox()]
 
 
+def sent_through(post: Post) -> Answer:
+    adapter = Robots(lambda _: [{"url": "https://robots.example"}], lambda: datetime.now(UTC), post)
+    return adapter.send(CHANNELS["wecom"], "hello")
+
+
+def no_ses() -> Any:
+    raise AssertionError("this mail has an SMTP server")
+
+
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    with RobotServer(played.Robots([GROUP, MANAGERS]), port=0) as server:
+    mailbox = Mailbox("mail", {"zhangsan@example.com": "张三"})
+    with RobotServer(played.Robots([GROUP, MANAGERS, FEISHU, APP, mailbox]), port=0) as server:
         yield Stage(server)
 
 
@@ -69,14 +99,28 @@ def test_an_independent_client_signs_as_we_do(secret: str) -> None:
     assert urllib.parse.unquote(dingtalk_sign(secret, int(timestamp))) == signature
 
 
+def test_the_signature_of_feishu_has_time_and_secret_as_its_key() -> None:
+    assert feishu_sign("demo", 100) == "jquNHnVOwmDRfw+vqTIrY5dooJAgi5EcRtLsQE4wfXg="
+
+
 @pytest.mark.parametrize("bot", CHANNELS)
-def test_a_robot_takes_what_we_send(stage: Stage, bot: str) -> None:
+def test_every_provider_takes_what_we_send(stage: Stage, bot: str) -> None:
     answer = stage.send(bot)
 
-    [text] = stage.inbox()
+    [message] = stage.server.robots.inbox()
     assert answer == Sent()
-    for expected in ("首次响应已超时", "客户：张三", "(http://127.0.0.1/r/token)"):
-        assert expected in text
+    assert (message.channel, message.bot) == (CHANNELS[bot].id, bot)
+    for expected in ("首次响应已超时", "客户：张三", "http://127.0.0.1/r/token"):
+        assert message.text.count(expected) == 1
+
+
+@pytest.mark.parametrize("bot", ["wecom-app", "mail"])
+def test_what_is_for_a_person_is_seen_by_that_person(stage: Stage, bot: str) -> None:
+    stage.send(bot)
+
+    [message] = stage.server.robots.inbox()
+
+    assert message.audience == "张三"
 
 
 def test_each_robot_gets_the_marks_that_it_understands(stage: Stage) -> None:
@@ -132,21 +176,56 @@ def test_an_unknown_robot_is_refused_for_good(stage: Stage, bot: str, code: int)
     assert (answer.permanent, str(code) in answer.reason) == (True, True)
 
 
-@pytest.mark.parametrize("wish", [{"down": 1}, {"drop": 1}, {"ambiguous": 1}], ids=["down", "dropped", "answer lost"])
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        pytest.param({"down": 1}, Failed, id="down"),
+        pytest.param({"drop": 1}, Unanswered, id="dropped"),
+        pytest.param({"ambiguous": 1}, Unanswered, id="answer lost"),
+    ],
+)
 @pytest.mark.parametrize("bot", CHANNELS)
-def test_a_robot_without_an_answer_is_tried_again(stage: Stage, bot: str, wish: dict[str, int]) -> None:
+def test_a_provider_that_is_down_took_nothing_and_one_that_says_nothing_may_have(
+    stage: Stage, bot: str, wish: dict[str, int], expected: type[Answer]
+) -> None:
+    if bot == "wecom-app":
+        stage.tokens.text(ACCOUNT)  # the token is known; it is the message that gets lost
     stage.server.robots.control(wish)
 
     answer = stage.send(bot)
 
-    assert isinstance(answer, Failed)
-    assert not answer.permanent
+    assert isinstance(answer, expected)
+    assert not getattr(answer, "permanent", False)
+    assert len(stage.inbox()) == ("ambiguous" in wish)
 
 
 def test_nobody_at_the_address_is_tried_again(stage: Stage) -> None:
     stage.secrets["wecom"] = [{"url": "http://127.0.0.1:9/wecom?key=a"}]
 
-    assert stage.send("wecom") == Failed("channel huadong-group: URLError")
+    assert stage.send("wecom") == Failed("channel huadong-group: ConnectionRefusedError")
+
+
+def test_an_answer_that_does_not_come_in_time_leaves_open_what_was_taken() -> None:
+    def post(url: str, body: bytes) -> tuple[int, bytes]:
+        raise NoAnswerError("TimeoutError")
+
+    answer = sent_through(post)
+
+    assert answer == Unanswered("channel huadong-group: TimeoutError")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (404, Failed("channel huadong-group: HTTP 404", permanent=True)),
+        (302, Failed("channel huadong-group: HTTP 302", permanent=True)),
+        (503, Failed("channel huadong-group: HTTP 503")),
+        (504, Unanswered("channel huadong-group: HTTP 504")),
+        (429, Limited(MINUTE)),
+    ],
+)
+def test_a_door_before_the_provider_is_understood_by_its_status(status: int, expected: Answer) -> None:
+    assert sent_through(lambda *_: (status, b"<html>")) == expected
 
 
 @pytest.mark.parametrize("url", ["http://example.com/send?key=a", "file:///etc/passwd", "file://127.0.0.1/etc/passwd"])
@@ -165,9 +244,7 @@ def test_a_channel_without_a_secret_says_so(stage: Stage, secrets: dict[str, Any
 
 @pytest.mark.parametrize("raw", [b"", b"<html>", b"[]", b"{}", b'{"errcode": null}', b'{"errcode": "x"}', b"\xff"])
 def test_an_answer_that_is_no_robots_is_tried_again(raw: bytes) -> None:
-    adapter = Robots(lambda _: [{"url": "https://robots.example"}], lambda: datetime.now(UTC), lambda *_: (200, raw))
-
-    answer = adapter.send(CHANNELS["wecom"], "hello")
+    answer = sent_through(lambda *_: (200, raw))
 
     assert answer == Failed("channel huadong-group: an answer that is no robot's")
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from contextlib import suppress
+from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-from leadtrail.adapters import rows
-from leadtrail.adapters.rows import ABSENT, Write
+from leadtrail.adapters import rows, team_day
+from leadtrail.adapters.rows import ABSENT, Mark, Write
 from leadtrail.adapters.store import TableStore
-from leadtrail.adapters.table import Raw, ReportItem, RowItem
+from leadtrail.adapters.table import OutboxItem, Raw, ReportItem, RowItem, lead_key
+from leadtrail.adapters.values import telling_from_item
+from leadtrail.domain.errors import BusyError
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.instant import from_text, to_text
 from leadtrail.domain.report import LINK_KEPT, OPENING_KEPT, Link, Opening, Report
-from leadtrail.services.ports import OutboxRow
+from leadtrail.services.ports import ConflictError, Correction, OutboxRow, Telling
+
+WAITING = "waiting"  # the state of a message that has not been taken yet
 
 
 class TableReports:
@@ -103,9 +108,56 @@ class TableReports:
             [Write(RowItem(PK=f"LINK#{opening.link}", SK=f"OPENED#{opening.id}", doc=doc, expires_at=gone_at))]
         )
 
+    def told(self, lead_id: str, row_id: str, channels: Iterable[str]) -> Telling | None:
+        """Return the message that a link speaks of: its line of the ledger, or its row while it waits. One batch."""
+        line = lead_key(lead_id, f"TOLD#{row_id}")
+        found = self._store.batch([line, *({"PK": f"OUTBOX#{channel}", "SK": row_id} for channel in channels)])
+        said = found.pop((line["PK"], line["SK"]), None)
+        if said:
+            return telling_from_item(said)
+        return next((_waiting(item, lead_id) for item in found.values()), None)
+
+    def note_seen(self, lead_id: str, row_id: str, at: datetime) -> None:
+        """Keep when a message was first seen, if its line of the ledger is there.
+
+        A line that is still being written, or says so already, stays as it is: opening a link never fails for it.
+        """
+        mark = Mark(lead_key(lead_id, f"TOLD#{row_id}"), "seen_at", {"S": to_text(at)})
+        with suppress(ConflictError, BusyError):
+            self._store.write([mark])
+
+    def corrections(self, team: str, *, since: datetime, until: datetime) -> tuple[Correction, ...]:
+        """Return a team's breaches that were put right after ``since``, up to ``until``, as we learned of them."""
+        span = (f"{to_text(since)}~", f"{to_text(until)}~")
+        items = self._store.items(team_day.corrected_partition(team), between=span)
+        return tuple(team_day.correction_from_item(item) for item in items)
+
+    def paused(self, team: str, at: datetime) -> int:
+        """Return how many leads of a team had a clock that rested at ``at``."""
+        items = self._store.items(team_day.paused_partition(team), above=f"{to_text(at)}~")
+        resting = (team_day.paused_lead(item) for item in items)
+        return len({lead_id for lead_id, since in resting if since <= at})
+
     def openings(self, hashed: str) -> tuple[Opening, ...]:
         """Return the openings of a link, oldest first."""
         return tuple(_opening(item) for item in self._store.items(f"LINK#{hashed}", prefix="OPENED#"))
+
+
+def _waiting(item: Raw, lead_id: str) -> Telling:
+    row = OutboxItem.from_raw_data(item)
+    facts: dict[str, Any] = row.facts
+    return Telling(
+        id=row.SK,
+        lead_id=lead_id,
+        alert_id=facts["alert"],
+        rule=facts["rule"],
+        episode=int(facts["episode"]),
+        level=int(facts["level"]),
+        to=facts.get("to"),
+        channel=row.PK.removeprefix("OUTBOX#"),
+        state=WAITING,
+        at=from_text(row.send_at),
+    )
 
 
 def _report_key(report_id: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Chat robots: WeCom 群机器人 and DingTalk 自定义机器人 (CONTRACTS sections 2 and 3).
+"""Who brings a message: WeCom applications and robots, DingTalk's and Feishu's robots, mail (docs/channels.md).
 
-A channel's secret is ``{"url": ..., "secret"?: ...}``: the whole address that the provider shows,
-and DingTalk's signing secret.
+A robot's secret is ``{"url": ..., "secret"?: ...}``: the whole address that the provider shows, and the secret that
+signs (CONTRACTS sections 2 and 3). WeCom applications and mail send to one person, robots to their group.
 """
 
 from __future__ import annotations
@@ -9,60 +9,95 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from leadtrail.domain.company import Channel
-from leadtrail.services.dispatching import Answer, Failed, Limited, Sent
+from leadtrail.adapters import feishu
+from leadtrail.adapters.mail import Mail
+from leadtrail.adapters.posting import Post, posted
+from leadtrail.adapters.robot_text import fitted, plain, title_of
+from leadtrail.adapters.verdict import MINUTE, Codes, Said, ask, judged
+from leadtrail.adapters.wecom_app import WeComApp
+from leadtrail.adapters.wecom_token import WeComTokens
+from leadtrail.domain.company import Channel, Rep
+from leadtrail.services.dispatching import Answer, Failed, Unanswered
 
-TIMEOUT_S = 5
 DINGTALK_MUTE = timedelta(minutes=10, seconds=1)
-WECOM_MUTE = timedelta(seconds=61)
-LIMITED = {45009: WECOM_MUTE, 130101: DINGTALK_MUTE}
+WECOM_MUTE = MINUTE
+WECOM_BYTES = 4096
+DINGTALK_BYTES = 16_000  # of the 20,000 of a request: what JSON adds is ours
 # What waiting does not mend: an unknown key, a wrong signature or keyword, a body that is refused as such.
-PERMANENT = (93000, 310000, 300001, 300005, 40035, 40058, 44004, 460101)
-
-Post = Callable[[str, bytes], tuple[int, bytes]]
+CODES = Codes(
+    "errcode",
+    limited={45009: WECOM_MUTE, 130101: DINGTALK_MUTE},
+    permanent=(93000, 310000, 300001, 300005, 40035, 40058, 44004, 460101),
+)
 
 
 class Robots:
-    """Sends markdown; ``post`` is given so that tests can play the network."""
+    """Sends markdown; ``post`` is given so that tests can play the network, ``mail`` where there is mail to send."""
 
     def __init__(
-        self, secret: Callable[[str], list[dict[str, str]]], now: Callable[[], datetime], post: Post | None = None
+        self,
+        secret: Callable[[str], list[dict[str, str]]],
+        now: Callable[[], datetime],
+        post: Post | None = None,
+        *,
+        tokens: WeComTokens | None = None,
+        mail: Mail | None = None,
     ) -> None:
         self._secret = secret
         self._now = now
-        self._post = post or _post
+        self._post = post or posted
+        self._app = WeComApp(tokens, self._post) if tokens else None
+        self._mail = mail
 
-    def send(self, channel: Channel, markdown: str) -> Answer:
-        """Send one message; what cannot be told (no answer in 5 s) counts as not sent, and is sent again."""
+    def send(self, channel: Channel, markdown: str, *, to: Rep | None = None, title: str = "") -> Answer:
+        """Send one message once, to the channel's group, or where the channel reaches persons to ``to``.
+
+        An empty ``title`` is the first line. No call raises because of a provider, its answer or a wrong secret.
+        """
         try:
             secret = self._secret(channel.secret)[0]
         except (KeyError, IndexError):
             return Failed(f"channel {channel.id} has no secret", permanent=True)
-        url, body = _dingtalk(secret, markdown, self._now()) if channel.bot == "dingtalk" else _wecom(secret, markdown)
-        try:
-            status, raw = self._post(url, json.dumps(body, ensure_ascii=False).encode())
-        except OSError as error:  # includes time-outs and refused connections
-            return Failed(f"channel {channel.id}: {type(error).__name__}")
-        return _understood(channel.id, status, raw)
+        answer = self._sent(channel.bot, secret, markdown, to, title or title_of(markdown))
+        if isinstance(answer, Failed | Unanswered):
+            return replace(answer, reason=f"channel {channel.id}: {answer.reason}")
+        return answer
+
+    def _sent(self, bot: str, secret: Mapping[str, str], markdown: str, to: Rep | None, title: str) -> Answer:
+        if bot == "wecom-app" and self._app:
+            return self._app.send(secret, to, markdown)
+        if bot == "mail" and self._mail:
+            return self._mail.send(secret, to, markdown, title)
+        if "url" not in secret:
+            return Failed("a secret without url", permanent=True)
+        if bot == "feishu":
+            return feishu.send(secret, markdown, title, now=self._now(), post=self._post)
+        if bot == "dingtalk":
+            return self._asked(*_dingtalk(secret, markdown, title, self._now()))
+        if bot == "wecom":
+            return self._asked(secret["url"], _wecom(markdown))
+        return Failed(f"nobody speaks {bot}", permanent=True)
+
+    def _asked(self, url: str, body: Mapping[str, Any]) -> Answer:
+        said = ask(self._post, url, body, CODES)
+        return judged(said, CODES) if isinstance(said, Said) else said
 
 
-def _wecom(secret: Mapping[str, str], markdown: str) -> tuple[str, dict[str, Any]]:
-    return secret["url"], {"msgtype": "markdown", "markdown": {"content": markdown}}
+def _wecom(markdown: str) -> dict[str, Any]:
+    return {"msgtype": "markdown", "markdown": {"content": fitted(markdown, WECOM_BYTES)}}
 
 
-def _dingtalk(secret: Mapping[str, str], markdown: str, now: datetime) -> tuple[str, dict[str, Any]]:
-    title = markdown.splitlines()[0].lstrip("# ")
-    body = {"msgtype": "markdown", "markdown": {"title": plain(title), "text": _paragraphs(markdown)}}
+def _dingtalk(secret: Mapping[str, str], markdown: str, title: str, now: datetime) -> tuple[str, dict[str, Any]]:
+    text = fitted(_paragraphs(markdown), DINGTALK_BYTES)
+    body = {"msgtype": "markdown", "markdown": {"title": title, "text": text}}
     url = secret["url"]
-    if "secret" in secret:
+    if secret.get("secret"):
         timestamp = round(now.timestamp() * 1000)
         url += f"&timestamp={timestamp}&sign={dingtalk_sign(secret['secret'], timestamp)}"
     return url, body
@@ -74,41 +109,6 @@ def dingtalk_sign(secret: str, timestamp_ms: int) -> str:
     return quote(base64.b64encode(digest).decode(), safe="")
 
 
-def plain(markdown: str) -> str:
-    """Return a title without the colours that only WeCom understands."""
-    text = markdown
-    for mark in ('<font color="warning">', '<font color="comment">', '<font color="info">', "</font>"):
-        text = text.replace(mark, "")
-    return text
-
-
 def _paragraphs(markdown: str) -> str:
     """DingTalk joins single line breaks; a blank line keeps each line its own."""
     return plain(markdown).replace("\n", "\n\n")
-
-
-def _understood(channel: str, status: int, raw: bytes) -> Answer:
-    if status != 200:
-        return Failed(f"channel {channel}: HTTP {status}")
-    try:
-        code = int(json.loads(raw)["errcode"])
-    except (ValueError, KeyError, TypeError):
-        return Failed(f"channel {channel}: an answer that is no robot's")
-    if code == 0:
-        return Sent()
-    if code in LIMITED:
-        return Limited(LIMITED[code])
-    return Failed(f"channel {channel}: errcode {code}", permanent=code in PERMANENT)
-
-
-def _post(url: str, body: bytes) -> tuple[int, bytes]:
-    """POST JSON to a robot; its address is the operator's own secret, https or loopback."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and (parts.scheme, parts.hostname) != ("http", "127.0.0.1"):
-        raise OSError("a robot's address must be https")
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - checked above
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - checked above
-            return answer.status, answer.read(65536)
-    except urllib.error.HTTPError as error:
-        return error.code, b""
