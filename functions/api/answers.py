@@ -17,8 +17,8 @@ from leadtrail.domain.instant import to_text
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.policy import Policy
 from leadtrail.domain.trail import Event
-from leadtrail.services.leads import ClockView, LeadView, Verified
-from leadtrail.services.ports import Alert, Person
+from leadtrail.services.leads import LeadView, Verified
+from leadtrail.services.ports import Person
 
 NAMELESS = "未留名"
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -125,55 +125,6 @@ class VerifyAnswer(BaseModel):
     broken: BreakAnswer | None
 
 
-class PolicyVersion(BaseModel):
-    """The policy version that a clock pinned when it started."""
-
-    name: str
-    version: int
-
-
-class AlertAnswer(BaseModel):
-    """One notice of a clock; level 0 is a warning before the breach."""
-
-    id: str
-    level: int
-    audience: str
-    sent_at: Instant | None
-    channel: str
-
-
-class PauseAnswer(BaseModel):
-    """A span that did not count."""
-
-    start: Instant
-    end: Instant
-
-
-class ClockAnswer(BaseModel):
-    """A clock with the counted time in words."""
-
-    id: str
-    rule: str
-    episode: int
-    state: str
-    started_at: Instant
-    due_at: Instant
-    met_at: Instant | None
-    breached_at: Instant | None
-    certainty: str
-    policy: PolicyVersion
-    explain: list[str]
-    pauses: list[PauseAnswer]
-    alerts: list[AlertAnswer]
-
-
-class ClockList(BaseModel):
-    """The clocks of a lead."""
-
-    items: list[ClockAnswer]
-    cursor: Cursor
-
-
 class PolicyAnswer(BaseModel):
     """One version of a policy; its id is its name."""
 
@@ -181,7 +132,9 @@ class PolicyAnswer(BaseModel):
     name: str
     version: int
     active_from: Instant
-    when: dict[str, str]
+    when: dict[str, Any]
+    order: int
+    leave: str | None
     calendar: dict[str, Any]
     rules: list[dict[str, Any]]
 
@@ -262,31 +215,6 @@ def verified(found: Verified) -> VerifyAnswer:
     )
 
 
-def clock(view: ClockView, zone: ZoneInfo) -> ClockAnswer:
-    """Return a clock with its explanation and alerts."""
-    ticking = view.clock
-    return ClockAnswer(
-        id=ticking.key,
-        rule=ticking.rule,
-        episode=ticking.episode,
-        state=ticking.state,
-        started_at=local(ticking.started_at, zone),
-        due_at=local(ticking.due_at, zone),
-        met_at=_maybe(ticking.met_at, zone),
-        breached_at=_maybe(ticking.breached_at, zone),
-        certainty=ticking.certainty,
-        policy=PolicyVersion(name=ticking.policy, version=ticking.policy_version),
-        explain=list(view.explained),
-        pauses=[PauseAnswer(start=local(since, zone), end=local(until, zone)) for since, until in ticking.pauses],
-        alerts=[_alert(alert, zone) for alert in view.alerts],
-    )
-
-
-def _alert(alert: Alert, zone: ZoneInfo) -> AlertAnswer:
-    sent_at = _maybe(alert.sent_at, zone)
-    return AlertAnswer(id=alert.id, level=alert.level, audience=alert.audience, sent_at=sent_at, channel=alert.channel)
-
-
 def policy(version: Policy, zone: ZoneInfo) -> PolicyAnswer:
     """Return a policy version as it was sent."""
     body: Mapping[str, Any] = version.body
@@ -296,6 +224,8 @@ def policy(version: Policy, zone: ZoneInfo) -> PolicyAnswer:
         version=version.version,
         active_from=local(version.active_from, zone),
         when=dict(version.when),
+        order=version.order,
+        leave=version.leave,
         calendar=dict(body["calendar"]),
         rules=list(body["rules"]),
     )
@@ -304,7 +234,3 @@ def policy(version: Policy, zone: ZoneInfo) -> PolicyAnswer:
 def local(at: datetime, zone: ZoneInfo) -> str:
     """Return an instant in the company's zone, with offset and milliseconds."""
     return at.astimezone(zone).isoformat(timespec="milliseconds")
-
-
-def _maybe(at: datetime | None, zone: ZoneInfo) -> str | None:
-    return local(at, zone) if at else None

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
-from functions.api import answers, cursor
-from functions.api.answers import ClockList, EventList, LeadList, VerifyAnswer, WholeLead
+from functions.api import answers, clocks, cursor
+from functions.api.answers import EventList, LeadList, VerifyAnswer, WholeLead
+from functions.api.clocks import ClockList
 from functions.api.cursor import PageQuery
 from functions.api.operation import Area, Call
 from functions.api.reading import Nothing, Request, instant
@@ -102,11 +103,12 @@ def verify_lead(call: Call[Nothing, Nothing]) -> VerifyAnswer:
 
 @router.operation("GET", "/leads/{lead_id}/clocks", summary="时限", query=PageQuery, answer=ClockList)
 def get_clocks(call: Call[PageQuery, Nothing]) -> ClockList:
-    """The clocks of a lead, with the counted time in words and the alerts that they raised."""
+    """The clocks of a lead: what was counted, paused and put right, who was told of it, and whether they saw it."""
     world = call.world
     found = leads.clocks(call.path["lead_id"], caller=call.caller, store=world.store, config=world.config)
     views, following = cursor.page(found, call.query)
-    return ClockList(items=[answers.clock(view, _zone(call)) for view in views], cursor=following)
+    company = world.config.company()
+    return ClockList(items=[clocks.clock(view, company) for view in views], cursor=following)
 
 
 @router.operation(

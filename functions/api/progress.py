@@ -76,7 +76,9 @@ def resume_lead(call: Call[Nothing, ReasonRequest]) -> ProgressAnswer:
 def close_lead(call: Call[Nothing, CloseRequest]) -> ProgressAnswer:
     """The lead ends as won or lost; its clocks are cancelled, and breaches stay."""
     order = _order(call.path["lead_id"], call, call.body.reason)
-    return _told("lead closed", order, steering.close(order, call.body.outcome, store=call.world.store))
+    return _told(
+        "lead closed", order, steering.close(order, call.body.outcome, store=call.world.store, config=call.world.config)
+    )
 
 
 @router.operation("POST", "/leads/{lead_id}/reopen", summary="重新打开", body=ReasonRequest, answer=ProgressAnswer)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from functions.reports import page as report
 from functions.reports.charts.label import plain
@@ -189,3 +189,41 @@ def test_the_page_follows_the_phone_into_the_dark(phone: Visit, scheme: Literal[
     page = phone.open(report.notice("链接已过期", "链接 72 小时后失效。", "请打开最新一期日报。"))
 
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
+
+
+ASKED = {
+    "title": "首次响应",
+    "level": "第2级提醒",
+    "is_open": True,
+    "lines": [],
+    "can_acknowledge": True,
+    "can_snooze": True,
+}
+
+
+def test_the_buttons_of_an_alert_are_large_enough_for_a_thumb_and_stand_first(phone: Visit) -> None:
+    page = phone.open(report.lead(lead_snapshot(alert=ASKED)))
+
+    boxes = [button.bounding_box() for button in page.locator("button").all()]
+
+    assert [button.inner_text() for button in page.locator("button").all()] == ["我已知晓，正在处理", "1小时后再提醒"]
+    assert all(box is not None and box["height"] >= 44 and box["y"] < 300 for box in boxes)
+    assert not overflows(page)
+
+
+@pytest.mark.parametrize("name", ["我已知晓，正在处理", "1小时后再提醒"])
+def test_a_button_sends_a_plain_form_to_its_own_address_without_a_script(phone: Visit, name: str) -> None:
+    sent: list[tuple[str, str | None]] = []
+    html = report.lead(lead_snapshot(alert=ASKED))
+    address = "http://link.example/r/token"
+
+    def answer(route: Route) -> None:
+        if route.request.method == "POST":
+            sent.append((route.request.url, route.request.post_data))
+        route.fulfill(body=html, content_type="text/html; charset=utf-8")
+
+    phone.page.route("http://link.example/**", answer)
+    phone.page.goto(address)
+    phone.page.get_by_role("button", name=name).click()
+
+    assert sent == [(address, "action=acknowledge" if name.startswith("我") else "action=snooze")]

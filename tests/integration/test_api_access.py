@@ -48,8 +48,9 @@ OWN = "seen 404 404 seen 404 seen seen 401"
 MANAGERS = "403 403 403 seen 404 seen seen 401"
 EVERYBODY = "ok ok ok ok ok ok ok 401"
 TOUCH = {"kind": "call", "direction": "out", "occurred_at": "2026-01-26T09:00:00+08:00"}
+PAUSE = {"until": "2026-01-27T09:00:00+08:00", "reason": "customer-asked", "note": "客户要求明天再谈"}
 UPLOAD = {"lead_id": "{lead}", "file_name": "a.wav", "size": 5, "content_type": "audio/wav", "consent": True}
-POLICY = {
+POLICY: dict[str, Any] = {
     "calendar": {"tz": "Asia/Shanghai", "hours": {"mon": [["09:00", "18:00"]]}},
     "rules": [
         {
@@ -62,6 +63,7 @@ POLICY = {
         }
     ],
 }
+LONGER = {**POLICY, "rules": [{**rule, "budget": "PT3H"} for rule in POLICY["rules"]]}
 REASON = "客户确认是同一个人"
 ROWS = {
     "GET /me": Row(EVERYBODY),
@@ -78,12 +80,21 @@ ROWS = {
     "POST /leads/{lead_id}/deals": Row(OWN.replace("seen", "ok"), {"reason": REASON}),
     # a rep may not give away, not even an own lead; whoever comes second finds it given already
     "POST /leads/{lead_id}/owner": Row("403 404 404 seen 404 409 409 401", {"owner": "rep-li", "reason": REASON}),
+    # whoever comes second finds it paused, closed or withdrawn already, and nothing to resume or reopen
+    "POST /leads/{lead_id}/pause": Row("ok 404 404 422 404 422 422 401", PAUSE),
+    "POST /leads/{lead_id}/resume": Row("422 404 404 422 404 422 422 401", {"reason": REASON}),
+    "POST /leads/{lead_id}/close": Row("ok 404 404 409 404 409 409 401", {"outcome": "lost", "reason": REASON}),
+    "POST /leads/{lead_id}/reopen": Row("409 404 404 409 404 409 409 401", {"reason": REASON}),
+    "POST /leads/{lead_id}/touches/{seq}/withdraw": Row("422 404 404 422 404 422 422 401", {"reason": REASON}),
     "POST /recordings": Row(OWN, UPLOAD),
     "GET /recordings/{recording_id}": Row(OWN),
     "GET /recordings/{recording_id}/transcript": Row(OWN.replace("seen", "ok")),
     "GET /policies": Row(EVERYBODY),
     "GET /policies/{name}": Row(EVERYBODY),
     "PUT /policies/{name}": Row("403 403 403 ok ok ok ok 401", POLICY),
+    # the scene's lead would be due at another hour, and whoever answers for its team sees that
+    "POST /policies/{name}/preview": Row("403 403 403 seen unseen seen seen 401", LONGER),
+    "POST /policies/{name}/rebase": Row("403 403 403 ok ok ok ok 401", {"cursor": None}),
     "GET /reports": Row("403 403 403 seen unseen seen seen 401"),
     "POST /reports/daily": Row(MANAGERS.replace("seen", "ok"), {"team": "huadong", "day": "2026-01-26"}),
     "DELETE /reports/{report_id}/links": Row(MANAGERS.replace("seen", "ok")),
@@ -134,7 +145,7 @@ def test_every_operation_of_the_document_has_a_row() -> None:
 def test_every_caller_gets_what_is_theirs_and_nothing_else(world: TestWorld, lead_id: str, operation: str) -> None:
     method, path = operation.split(" ")
     row = ROWS[operation]
-    ids = {"lead_id": lead_id, "recording_id": RECORDING, "report_id": REPORT, "name": "default"}
+    ids = {"lead_id": lead_id, "recording_id": RECORDING, "report_id": REPORT, "name": "default", "seq": "1"}
     body = json.dumps(row.body).replace("{lead}", lead_id) if row.body else None
 
     found = {}

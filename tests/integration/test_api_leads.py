@@ -8,9 +8,12 @@ from typing import Any
 import boto3
 import pytest
 
+from leadtrail.domain import lifecycle
+from leadtrail.domain.lifecycle import Timing
 from leadtrail.domain.trail import Happening
 from leadtrail.services import watch
 from leadtrail.services.ports import Change, Listed
+from tests.builders import call
 from tests.integration.conftest import SETTINGS, TestWorld, TimeTravel
 from tests.integration.people import arrive, ask
 
@@ -304,6 +307,48 @@ def test_a_clock_explains_its_due_time_and_lists_its_alerts(world: TestWorld, cl
     assert first["explain"] == ["01-26(周一) 11:00–12:00 计1小时", "01-26(周一) 13:30–14:30 计1小时"]
     assert [(alert["level"], alert["audience"], alert["sent_at"]) for alert in first["alerts"]] == [(1, "owner", None)]
     assert [item["rule"] for item in items] == ["first_response", "no_progress"]
+
+
+def test_a_clock_says_what_did_not_count_and_why_and_what_was_promised(world: TestWorld, clock: TimeTravel) -> None:
+    lead_id = arrive(world)
+    clock.at += HOUR
+    until = (clock() + timedelta(days=1)).isoformat()
+    asked = {"until": until, "reason": "customer-away", "note": "客户出差，周二回来", "rules": ["first_response"]}
+    ask("POST", f"/leads/{lead_id}/pause", body=asked)
+
+    first = ask("GET", f"/leads/{lead_id}/clocks").body["items"][0]
+
+    assert (first["state"], first["paused_until"]) == ("paused", "2026-01-27T10:00:00.000+08:00")
+    assert first["pauses"] == [
+        {"from": "2026-01-26T10:00:00.000+08:00", "until": "2026-01-27T10:00:00.000+08:00", "reason": "客户休假或出差"}
+    ]
+    assert (first["title"], first["budget"]) == ("首次响应", "2个工作小时")
+    assert first["due_at"] == "2026-01-27T11:00:00.000+08:00"
+    assert [(level["level"], level["to"]) for level in first["levels"]] == [
+        (1, "owner"),
+        (2, "manager"),
+        (3, "director"),
+    ]
+    assert first["history"][-1] == "01-26(周一) 10:00 暂停计时至 01-27(周二) 10:00（客户休假或出差）"
+    assert (first["corrected"], first["corrected_at"], first["rebased"]) == (False, None, [])
+
+
+def test_a_breach_that_proved_to_be_none_is_marked_and_so_is_its_alert(world: TestWorld, clock: TimeTravel) -> None:
+    began, lead_id = clock(), arrive(world)
+    clock.at += 3 * HOUR
+    sweep(world)
+    lead = world.store.lead(lead_id)
+    assert lead is not None
+    policy = world.config.company().policies["default"]
+    touched = call(began + HOUR)
+    happenings = lifecycle.touch(lead, touched, timing=Timing(policy, world.config.calendar(policy)), now=clock())
+    world.store.commit(Change(lead_id=lead_id, recorded_at=clock(), lead=lead, happenings=happenings))
+
+    first = ask("GET", f"/leads/{lead_id}/clocks").body["items"][0]
+
+    assert (first["state"], first["breached_at"]) == ("met", None)
+    assert (first["corrected"], first["corrected_at"]) == (True, "2026-01-26T12:00:00.000+08:00")
+    assert [alert["retracted"] for alert in first["alerts"]] == [True]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from functions.sla import dispatch, sweep
 from leadtrail.adapters.robots import Robots
 from leadtrail.services.ports import OutboxRow
 from tests.integration.conftest import SETTINGS, TestWorld, TimeTravel
+from tests.integration.people import ask
 from tests.integration.test_sweep_and_dispatch import FunctionCalls, RobotNetwork
 from tests.integration.webhooks import Context, call_completed, lead_created
 
@@ -207,6 +208,96 @@ def test_a_past_day_is_told_as_it_was_though_the_lead_has_been_answered_since(
     assert said["as_of"] == "2026-01-27T08:30:00+08:00"
     assert said["leads"][0]["clocks"][0]["overdue"] == "5小时30分(工作时间)"
     assert snapshot(world, today)["leads"] == []
+
+
+def test_a_breach_that_was_put_right_is_told_the_next_morning_and_the_same_whenever_that_is_made_again(
+    world: TestWorld, clock: TimeTravel, network: RobotNetwork
+) -> None:
+    lead_id = late_lead(clock, name="王磊")
+    began = clock.at
+    clock.at += timedelta(hours=4)
+    sweep.handler({}, Context())
+    began_at = (began + timedelta(hours=1)).isoformat()
+    called = call_completed(clock(), phone="13800130001", started_at=began_at, message_id="c1")
+    webhook.handler(called, Context())
+    clock.at = TUESDAY
+    report_id = of_team(world, run())
+    first = stored(world, report_id)
+    clock.at += timedelta(days=2)
+
+    [again] = run(team="huadong", day="2026-01-27")
+    [later] = run(team="huadong", day="2026-01-29")
+
+    said = snapshot(world, report_id)
+    assert said["leads"] == []
+    assert [(each["id"], each["name"], each["title"]) for each in said["corrections"]] == [
+        (lead_id, "王磊", "首次响应")
+    ]
+    assert said["corrections"][0]["answered_at"] == "2026-01-26T10:00:00+08:00"
+    assert said["corrections"][0]["learned_at"] == "2026-01-26T13:00:00+08:00"
+    assert (again, stored(world, again)) == (report_id, first)
+    assert snapshot(world, later)["corrections"] == []
+
+
+def test_leads_that_rest_are_counted_as_they_were_at_the_time(
+    world: TestWorld, clock: TimeTravel, network: RobotNetwork
+) -> None:
+    resting, broken_off = late_lead(clock, 1), late_lead(clock, 2)
+    clock.at += timedelta(minutes=30)
+    until = (TUESDAY + timedelta(hours=8)).isoformat()
+    asked = {"until": until, "reason": "customer-asked", "note": "客户说周二下午再联系"}
+    replies = [ask("POST", f"/leads/{lead_id}/pause", body=asked, user="wangfang") for lead_id in (resting, broken_off)]
+    clock.at += timedelta(hours=1)
+    reason = {"reason": "客户回电，继续跟进"}
+    replies.append(ask("POST", f"/leads/{broken_off}/resume", body=reason, user="wangfang"))
+    moments = (clock.at - timedelta(minutes=30), clock.at + timedelta(minutes=1), TUESDAY + timedelta(days=1))
+
+    counted = [world.reports.paused("huadong", at) for at in moments]
+
+    assert [reply.status for reply in replies] == [200] * 3
+    assert counted == [2, 1, 0]
+
+
+def test_what_was_told_and_seen_by_then_stands_in_the_report(
+    world: TestWorld, clock: TimeTravel, network: RobotNetwork
+) -> None:
+    lead_id = late_lead(clock)
+    clock.at += timedelta(hours=2, minutes=1)
+    sweep.handler({}, Context())
+    dispatch.handler({"channel": "huadong-group"}, Context())
+    [said] = world.store.tellings(lead_id)
+    clock.at = TUESDAY
+    ids = run()
+    unseen = snapshot(world, of_team(world, ids))
+    clock.at += timedelta(minutes=1)
+    world.reports.note_seen(lead_id, said.id, clock.at)
+
+    again = run(now="2026-01-27T08:30:00+08:00")
+
+    [late] = unseen["leads"][0]["clocks"]
+    assert late["told"] == ["负责人 华东一组群机器人 01-26(周一) 11:01（未读）"]
+    assert snapshot(world, of_team(world, again)) == unseen
+
+
+def test_a_report_asks_one_query_more_for_each_late_lead_and_two_for_the_team(
+    world: TestWorld, clock: TimeTravel, network: RobotNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        late_lead(clock, number)
+    clock.at = TUESDAY
+    sweep.handler({}, Context())
+    asked: list[str] = []
+    real = world.store.query
+
+    def query(partition: str, **options: Any) -> Any:
+        asked.append(partition.split("#", maxsplit=1)[0])
+        return real(partition, **options)
+
+    monkeypatch.setattr(world.store, "query", query)
+
+    run(team="huadong", day="2026-01-27")
+
+    assert sorted(asked) == ["CORRECTED", "LEAD", "LEAD", "LEAD", "PAUSED", "RISK"]
 
 
 def test_a_breach_after_the_named_moment_is_not_in_the_report(

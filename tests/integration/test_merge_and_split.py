@@ -252,7 +252,8 @@ def test_what_the_loser_owed_runs_on_as_after_a_pause_and_says_so(
     clocks = ask("GET", f"/leads/{younger}/clocks", user="lisi").body["items"]
     after = {each["rule"]: each for each in clocks if each["episode"] == 2}
     assert set(after) == {"second_touch", "no_progress"}
-    pause = {"start": "2026-01-26T09:25:00.000+08:00", "end": "2026-01-26T10:25:00.000+08:00"}
+    span = {"from": "2026-01-26T09:25:00.000+08:00", "until": "2026-01-26T10:25:00.000+08:00"}
+    pause = span | {"reason": "合并到另一条线索期间"}
     for rule, each in after.items():
         assert (each["started_at"], each["pauses"]) == (before[rule]["started_at"], [pause])
         assert datetime.fromisoformat(each["due_at"]) - datetime.fromisoformat(before[rule]["due_at"]) == HOUR

@@ -23,6 +23,10 @@ def late_clock(**changes: Any) -> Json:
         "budget": "2个工作小时",
         "certainty": "published",
         "explain": ["11-20（周五）11:40–12:00 计20分", "11-20（周五）13:30–15:10 计1小时40分"],
+        "told": [
+            "负责人 赵强 11-20(周五) 15:10（企业微信应用，已读 15:21）",
+            "主管 王芳 11-20(周五) 16:10（企业微信应用，未读）",
+        ],
     } | changes
 
 
@@ -48,7 +52,7 @@ def daily_snapshot(*leads: Json, **changes: Any) -> Json:
     owners = {lead["owner"]["id"] if lead["owner"] else "": lead["owner"] for lead in leads}
     labels = {3: "总监级", 2: "主管级", 1: "负责人级"}
     return {
-        "schema": 1,
+        "schema": 2,
         "kind": "daily",
         "id": "01KAQ5R7J8M2N4P6Q8S0T2V4W6",
         "version": 1,
@@ -61,7 +65,9 @@ def daily_snapshot(*leads: Json, **changes: Any) -> Json:
         "tags": {tag: sum(tag in lead["tags"] for lead in leads) for tag in TAGS},
         "open_leads": 42,
         "at_risk": len(leads),
+        "paused": 0,
         "notes": [],
+        "corrections": [],
         "leads": list(leads),
         "by_owner": [
             {"owner": owner, "count": sum(lead["owner"] == owner for lead in leads)} for owner in owners.values()
@@ -94,8 +100,10 @@ def lead_snapshot(**changes: Any) -> Json:
     running = times | {"state": "running", "state_title": "计时中"}
     first, second = late_clock(), late_clock(rule="second_touch", title="二次触达", budget="72小时", explain=[])
     for clock in (first, second):
-        for field in ("overdue", "level", "level_title"):
+        for field in ("overdue", "level", "level_title", "told"):
             del clock[field]
+        clock |= {"paused_until": None, "estimated": None, "next": None, "correction": None, "rebased": []}
+        clock |= {"pauses": [], "levels": [], "history": [], "policy": {"name": "default", "version": 1}}
     return {
         "schema": 1,
         "kind": "lead",
@@ -109,6 +117,7 @@ def lead_snapshot(**changes: Any) -> Json:
         "sources": [{"source": "官网表单", "at": "2026-11-20T11:40:00+08:00"}],
         "received_at": "2026-11-20T11:40:00+08:00",
         "risk": [TAGS[0]],
+        "alert": None,
         "clocks": [first | breached, second | running],
         "trail": [
             event(1, "2026-11-20T11:40:00+08:00", title="线索进入", summary="官网表单"),

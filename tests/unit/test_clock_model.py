@@ -178,7 +178,7 @@ class Life:
 
     def end(self) -> None:
         order = self.order()
-        self.through_crashes(lambda: steering.close(order, "lost", store=self.store))
+        self.through_crashes(lambda: steering.close(order, "lost", store=self.store, config=self.config))
         self.reference.closed = self.now
         for clock in self.reference.owed():
             clock.ended = self.now

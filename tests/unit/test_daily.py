@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from leadtrail.domain import clock as clocks_of
 from leadtrail.domain import policy as policies
 from leadtrail.domain import schedule
 from leadtrail.domain.clock import Clock
-from leadtrail.domain.company import Company, Rep, Source, Team
+from leadtrail.domain.company import Channel, Company, Rep, Source, Team
 from leadtrail.domain.delivery import Contact
 from leadtrail.domain.instant import from_text
 from leadtrail.domain.lead import Lead
@@ -21,6 +21,7 @@ from leadtrail.domain.worktime import WorkCalendar
 from leadtrail.services import daily, explaining, links
 from leadtrail.services.daily import Sight
 from leadtrail.services.lateness import LateLead
+from leadtrail.services.ports import Correction, Telling
 
 NINE = datetime(2026, 1, 26, 1, tzinfo=UTC)  # Monday, 09:00 in Shanghai
 TEAM = Team("huadong", "华东一组")
@@ -54,7 +55,10 @@ class FakeConfiguration:
             teams={TEAM.id: TEAM},
             reps={"rep-zhang": Rep("rep-zhang", "张三", "rep", TEAM.id)},
             sources={"wecom-main": Source("wecom-main", "wecom", TEAM.id, "secret")},
-            channels={},
+            channels={
+                "app": Channel("app", "wecom-app", ("owner",), "secret"),
+                "managers": Channel("managers", "dingtalk", ("manager",), "secret", None, "主管群"),
+            },
             policies={"default": self.default},
         )
 
@@ -102,10 +106,31 @@ def late(
     return LateLead(lead, clocks, overdue)
 
 
-def snapshot(*leads: LateLead, as_of: datetime = NINE + timedelta(hours=5), **contacts: Contact) -> Mapping[str, Any]:
-    sight = Sight(CONFIG.company(), CONFIG, as_of)
-    day = date(2026, 1, 26)
-    return daily.snapshot(TEAM, day, leads, sight=sight, contacts=contacts, public_base_url="https://leads.example.com")
+def snapshot(
+    *leads: LateLead,
+    as_of: datetime = NINE + timedelta(hours=5),
+    told: Mapping[str, Sequence[Telling]] | None = None,
+    corrections: Sequence[Correction] = (),
+    paused: int = 0,
+    **contacts: Contact,
+) -> Mapping[str, Any]:
+    return daily.snapshot(
+        TEAM,
+        date(2026, 1, 26),
+        leads,
+        sight=Sight(CONFIG.company(), CONFIG, as_of),
+        contacts=contacts,
+        public_base_url="https://leads.example.com",
+        told=told or {},
+        corrections=corrections,
+        paused=paused,
+    )
+
+
+def telling(lead: LateLead, level: int, to: str | None, at: datetime, **changes: Any) -> Telling:
+    channel = "app" if to else "managers"
+    known = Telling(f"T{level}", lead.lead.lead_id, f"A{level}", "first_response", 1, level, to, channel, "sent", at)
+    return replace(known, **changes)
 
 
 def test_a_day_without_late_leads_has_all_three_tags_and_renders() -> None:
@@ -176,6 +201,69 @@ def test_an_unpublished_year_is_said_to_be_a_guess() -> None:
     assert said["leads"][0]["clocks"][0]["certainty"] == "estimated"
 
 
+def test_a_late_clock_says_who_was_told_and_whether_they_saw_it() -> None:
+    lead = late(1, clock(level=2))
+    due = NINE + timedelta(hours=2)
+    said = (
+        telling(lead, 1, "rep-zhang", due, seen_at=due + timedelta(minutes=5)),
+        telling(lead, 2, None, due + timedelta(hours=1)),
+        telling(lead, 1, "rep-zhang", due, rule="no_progress"),
+    )
+
+    found = snapshot(lead, told={lead.lead.lead_id: said})
+
+    assert found["leads"][0]["clocks"][0]["told"] == [
+        "负责人 张三 01-26(周一) 11:00（企业微信应用，已读 11:05）",
+        "主管 主管群 01-26(周一) 12:00（未读）",
+    ]
+    html = page.daily({**found, "version": 1})
+    assert "已提醒 负责人 张三 01-26(周一) 11:00（企业微信应用，已读 11:05）；主管 主管群" in html
+
+
+def test_a_late_clock_of_which_nobody_heard_says_so() -> None:
+    found = snapshot(late(1, clock(level=1)))
+
+    assert "没有送达记录" in page.daily({**found, "version": 1})
+
+
+def test_corrections_stand_apart_with_when_the_answer_came_and_when_it_was_known() -> None:
+    due = NINE + timedelta(hours=2)
+    answered = Correction(
+        "01K", "person-1", "rep-zhang", "first_response", "default", 3, due, due - timedelta(hours=1), due
+    )
+    recounted = replace(answered, lead_id="01L", person_id="", answered_at=None)
+    contact = Contact("王磊", ("+8613800130001",), ())
+
+    found = snapshot(corrections=(answered, recounted), paused=2, **{"person-1": contact})
+
+    assert found["corrections"][0] == {
+        "id": "01K",
+        "name": "王磊",
+        "phone": "138****0001",
+        "owner": {"id": "rep-zhang", "name": "张三"},
+        "title": "首次响应",
+        "due_at": "2026-01-26T11:00:00+08:00",
+        "answered_at": "2026-01-26T10:00:00+08:00",
+        "learned_at": "2026-01-26T11:00:00+08:00",
+    }
+    html = page.daily({**found, "version": 1})
+    for said in ("<h2>更正</h2>", "按新公布的日历尚未到期", "另有 2 条线索暂停计时"):
+        assert said in html
+
+
+@pytest.mark.parametrize(
+    ("day", "since"),
+    [
+        (date(2026, 1, 27), "2026-01-26T08:30:00+08:00"),
+        (date(2026, 1, 26), "2026-01-23T08:30:00+08:00"),
+        (date(2026, 2, 16), "2026-02-14T08:30:00+08:00"),
+    ],
+    ids=["the day before", "over a weekend", "a make-up Saturday"],
+)
+def test_a_report_tells_of_corrections_since_the_report_before(day: date, since: str) -> None:
+    assert daily.corrected_since(day, config=CONFIG) == from_text(since)
+
+
 def test_a_report_is_made_again_to_the_byte() -> None:
     leads = late(1, clock(level=2)), late(2, clock("second_touch", level=1))
 
@@ -228,7 +316,7 @@ def test_a_long_budget_shows_how_it_began_and_ended_and_sums_up_the_middle() -> 
 
 
 def test_a_due_time_that_was_put_off_says_so() -> None:
-    put_off = clock("second_touch", due_at=NINE + timedelta(days=5))
+    put_off = clock("second_touch", due_at=NINE + timedelta(days=5), starts="touch.first")
 
     lines = explaining.explain(put_off, config=CONFIG)
 

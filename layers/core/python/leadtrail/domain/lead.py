@@ -31,7 +31,14 @@ BACKDATED = timedelta(minutes=15)  # how far what happened before we heard of a 
 RESPONSE_RULES = ("first_response", "second_touch")
 
 UNDOING = ("lead.split", "touch.withdrawn")
-_RANK = {"lead.received": 0, "source.added": 1, "owner.assigned": 2, "clock.started": 3, "touch.recorded": 4}
+_RANK = {
+    "lead.received": 0,
+    "source.added": 1,
+    "owner.released": 2,
+    "owner.assigned": 2,
+    "clock.started": 3,
+    "touch.recorded": 4,
+}
 _RANK |= {"stage.changed": 5, "clock.met": 6, "clock.warned": 7, "clock.breached": 8, "clock.escalated": 9}
 _OTHER = 10
 

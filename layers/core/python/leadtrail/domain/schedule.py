@@ -125,7 +125,7 @@ def rebase(
         return None
     spans = clock.pauses if pauses is None else tuple(pauses)
     counted = count(rule, calendar, clock.started_at, spans)
-    not_before = calendar.due(at, GRACE) if counted.due_at <= at else None
+    not_before = calendar.due(at, GRACE) if counted.due_at <= at and counted.due_at < clock.due_at else None
     if rule.measure == "natural" and is_pinned and counted.due_at < clock.due_at:
         not_before = clock.due_at
     times = _times(rule, calendar, clock.started_at, spans, not_before)

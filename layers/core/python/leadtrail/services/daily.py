@@ -12,22 +12,25 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from leadtrail.domain.clock import Clock
 from leadtrail.domain.company import Company, Team
 from leadtrail.domain.delivery import Contact
+from leadtrail.domain.identity import veiled
 from leadtrail.domain.ids import new_id
 from leadtrail.domain.lead import RISK_TAGS
 from leadtrail.domain.policy import DEFAULT
 from leadtrail.domain.report import DAILY, Report, morning_of, report_id
-from leadtrail.services import explaining, lateness
+from leadtrail.services import chronicle, explaining, lateness
 from leadtrail.services.lateness import LateLead
-from leadtrail.services.ports import Configuration, Objects, OutboxRow, Reports, Store
+from leadtrail.services.ports import Configuration, Correction, Objects, OutboxRow, Reports, Store, Telling
 
 PUSH: Final = "report"  # the kind of its outbox row
 _BATCH: Final = 100  # of one batch read
+_LOOKED_BACK: Final = 15  # days: longer than any holiday
 _SEVERITY_TITLES: Final = {3: "总监级", 2: "主管级", 1: "负责人级"}
 _SPANS: Final = (
     ("1小时内", timedelta(hours=1)),
@@ -104,13 +107,18 @@ def make(
     if team not in company.teams:
         raise LookupError(f"team {team}")
     late = lateness.late_leads(team, as_of=as_of, store=store, config=config, now=now)
+    corrections = reports.corrections(team, since=corrected_since(day, config=config), until=as_of)
+    people = [*(item.lead.person_id for item in late), *(each.person_id for each in corrections)]
     facts = snapshot(
         company.teams[team],
         day,
         late,
         sight=Sight(company, config, as_of),
-        contacts=_contacts(late, store),
+        contacts=_contacts(people, store),
         public_base_url=public_base_url,
+        told={item.lead.lead_id: lateness.told(item.lead.lead_id, as_of=as_of, store=store) for item in late},
+        corrections=corrections,
+        paused=reports.paused(team, as_of),
     )
 
     def attempt() -> Made:
@@ -137,14 +145,17 @@ def snapshot(
     sight: Sight,
     contacts: Mapping[str, Contact],
     public_base_url: str,
+    told: Mapping[str, Sequence[Telling]] = MappingProxyType({}),
+    corrections: Sequence[Correction] = (),
+    paused: int = 0,
 ) -> Json:
     """Return everything that the page says, ordered as ``late`` is; only ``version`` is still to come.
 
-    ``contacts`` by person id; a person who was erased has none. How many leads are open in all is not asked (None):
-    counting them would cost pages of every lead that the team ever had.
+    ``contacts`` by person id; a person who was erased has none. ``told`` by lead id, ``paused`` are leads. How many
+    leads are open in all is not asked (None): counting them would cost pages of every lead that the team ever had.
     """
     return {
-        "schema": 1,
+        "schema": 2,
         "kind": DAILY,
         "id": report_id(DAILY, team.id, day),
         "company": sight.company.name,
@@ -156,8 +167,10 @@ def snapshot(
         "tags": {tag: sum(tag in item.lead.risk for item in late) for tag in RISK_TAGS},
         "open_leads": None,
         "at_risk": len(late),
+        "paused": paused,
         "notes": _notes(late, sight),
-        "leads": [_row(item, contacts.get(item.lead.person_id, Contact()), sight) for item in late],
+        "leads": [_row(item, contacts.get(item.lead.person_id, Contact()), told, sight) for item in late],
+        "corrections": [_correction(each, contacts.get(each.person_id, Contact()), sight) for each in corrections],
         "by_owner": _by_owner(late, sight),
         "by_overdue": _by_overdue(late),
         "by_severity": _by_severity(late),
@@ -165,17 +178,29 @@ def snapshot(
     }
 
 
-def _contacts(late: Sequence[LateLead], store: Store) -> dict[str, Contact]:
-    ids = list(dict.fromkeys(item.lead.person_id for item in late))
+def corrected_since(day: date, *, config: Configuration) -> datetime:
+    """Return from when on a day's report tells of corrections: the morning of the reported day before, aware UTC.
+
+    A company that works on none of the fourteen days before looks back over these.
+    """
+    zone = ZoneInfo(config.company().zone)
+    before = (day - timedelta(days=number) for number in range(1, _LOOKED_BACK))
+    last = next((each for each in before if is_reported_day(each, config=config)), None)
+    return morning_of(last or day - timedelta(days=_LOOKED_BACK), zone)
+
+
+def _contacts(people: Sequence[str], store: Store) -> dict[str, Contact]:
+    ids = list(dict.fromkeys(people))
     batches = (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
     return {person.person_id: person.contact for batch in batches for person in store.persons(batch).values()}
 
 
-def _row(item: LateLead, contact: Contact, sight: Sight) -> Json:
+def _row(item: LateLead, contact: Contact, told: Mapping[str, Sequence[Telling]], sight: Sight) -> Json:
     lead = item.lead
+    said = told.get(lead.lead_id, ())
     return {
         "id": lead.lead_id,
-        "name": contact.name or explaining.NAMELESS,
+        "name": veiled(contact.name) or explaining.NAMELESS,
         "phone": explaining.shown_phone(contact),
         "owner": explaining.owner(lead.owner, sight.company),
         "stage": lead.stage,
@@ -183,15 +208,31 @@ def _row(item: LateLead, contact: Contact, sight: Sight) -> Json:
         "received_at": sight.local(lead.received_at),
         "tags": list(lead.risk),
         "severity": item.severity,
-        "clocks": [_clock(clock, sight) for clock in item.clocks],
+        "clocks": [_clock(clock, said, sight) for clock in item.clocks],
         "url": None,
     }
 
 
-def _clock(clock: Clock, sight: Sight) -> Json:
+def _correction(each: Correction, contact: Contact, sight: Sight) -> Json:
+    """Return a breach that was put right: whose, of which rule, when the answer came and when we learned of it."""
+    rule = sight.config.policy(each.policy, each.policy_version).rule(each.rule)
+    return {
+        "id": each.lead_id,
+        "name": veiled(contact.name) or explaining.NAMELESS,
+        "phone": explaining.shown_phone(contact),
+        "owner": explaining.owner(each.owner, sight.company),
+        "title": rule.title if rule else each.rule,
+        "due_at": sight.local(each.due_at),
+        "answered_at": sight.local(each.answered_at) if each.answered_at else None,
+        "learned_at": sight.local(each.learned_at),
+    }
+
+
+def _clock(clock: Clock, said: Sequence[Telling], sight: Sight) -> Json:
+    own = [each for each in said if (each.rule, each.episode) == (clock.rule, clock.episode)]
     return {
         "rule": clock.rule,
-        "title": explaining.title(clock),
+        "title": explaining.title(clock, config=sight.config),
         "due_at": sight.local(clock.due_at),
         "breached_at": sight.local(clock.breached_at or clock.due_at),
         "overdue": explaining.overdue_words(clock, sight.as_of, config=sight.config),
@@ -200,6 +241,7 @@ def _clock(clock: Clock, sight: Sight) -> Json:
         "budget": explaining.budget_words(clock, config=sight.config),
         "certainty": clock.certainty,
         "explain": explaining.explain(clock, config=sight.config),
+        "told": [chronicle.told_as(clock, each, sight.company) for each in own],
     }
 
 

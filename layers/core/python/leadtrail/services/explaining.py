@@ -21,8 +21,15 @@ from leadtrail.domain.span import Span, merged, without
 from leadtrail.domain.worktime import Counted, WorkCalendar
 from leadtrail.services.ports import Configuration
 
-LEVEL_TITLES: Final = {"owner": "已提醒负责人", "manager": "已升级至主管", "director": "已升级至总监"}
-SEVERITIES: Final = {"owner": 1, "manager": 2, "director": 3}
+AUDIENCES: Final = {"owner": "负责人", "manager": "主管", "director": "总监", "team": "团队群", "pool": "公海"}
+LEVEL_TITLES: Final = {
+    "owner": "已提醒负责人",
+    "manager": "已升级至主管",
+    "director": "已升级至总监",
+    "team": "已提醒团队群",
+    "pool": "已退回公海",
+}
+SEVERITIES: Final = {"owner": 1, "team": 1, "manager": 2, "director": 3, "pool": 3}
 STATE_TITLES: Final = {
     "running": "计时中",
     "paused": "已暂停",
@@ -31,12 +38,21 @@ STATE_TITLES: Final = {
     "cancelled": "已取消",
 }
 PROVIDER_TITLES: Final = {"wecom": "企业微信", "typeform": "在线表单", "standard": "系统对接"}
+BOT_TITLES: Final = {
+    "wecom": "企业微信群",
+    "wecom-app": "企业微信应用",
+    "dingtalk": "钉钉群",
+    "feishu": "飞书群",
+    "mail": "邮件",
+}
 NAMELESS: Final = "未留名"
 MOST_LINES: Final = 20  # of one explanation; a budget of many weeks shows how it began and how it ended
 _SHOWN_AT_EACH_END: Final = 8
 _WEEKDAYS: Final = "一二三四五六日"
 _PAUSED: Final = "{since} 至 {until} 暂停，不计时"
 _MOVED: Final = "前一次触达补录较晚，截止时间顺延至 {due}"
+_KEPT: Final = "日历或制度后来有变动，这次计时仍以 {due} 为准"
+_ESTIMATED: Final = "{years}年节假日安排尚未公布，按周历推算"
 
 
 def explain(clock: Clock, *, config: Configuration) -> list[str]:
@@ -55,7 +71,8 @@ def explain(clock: Clock, *, config: Configuration) -> list[str]:
         lines = _shortened(calendar.describe(counted.segments), counted)
     lines += [_paused(pause, calendar) for pause in clock.pauses]
     if clock.due_at != counted.due_at:
-        lines.append(_MOVED.format(due=local_words(clock.due_at, calendar.zone)))
+        moved = _MOVED if clock.starts == "touch.first" and clock.due_at > counted.due_at else _KEPT
+        lines.append(moved.format(due=local_words(clock.due_at, calendar.zone)))
     return lines
 
 
@@ -84,13 +101,13 @@ def budget_words(clock: Clock, *, config: Configuration) -> str:
     return rule.budget_words
 
 
-def title(clock: Clock) -> str:
-    """Return the rule's name as people read it: 首次响应."""
-    return TITLES.get(clock.rule, clock.rule)
+def title(clock: Clock, *, config: Configuration | None = None) -> str:
+    """Return the rule's name as people read it: 首次响应; with ``config``, as the pinned policy names it."""
+    return TITLES.get(clock.rule, clock.rule) if config is None else _pinned(clock, config)[0].title
 
 
 def audience(clock: Clock) -> str | None:
-    """Return whom the highest level recorded so far told: owner, manager or director; None when nobody yet."""
+    """Return whom the highest level recorded so far told (owner, manager, ...); None when nobody yet."""
     return next((step.to for step in clock.steps if step.level == clock.level), None)
 
 
@@ -101,7 +118,7 @@ def level_title(clock: Clock) -> str:
 
 def severity(clock: Clock) -> int:
     """Return 1 to 3 for a clock of which the owner, the manager or the director has been told."""
-    return SEVERITIES.get(audience(clock) or "", 1)
+    return max((SEVERITIES.get(step.to, 1) for step in clock.steps if step.level <= clock.level), default=1)
 
 
 def state_title(clock: Clock) -> str:
@@ -119,11 +136,34 @@ def estimated_years(clock: Clock, *, config: Configuration) -> frozenset[int]:
     return guessed or frozenset({clock.due_at.astimezone(calendar.zone).year})
 
 
+def estimated_words(clock: Clock, *, config: Configuration) -> str | None:
+    """Return what a due time was guessed by, 2027年节假日安排尚未公布，按周历推算, or None where nothing was."""
+    years = "、".join(str(year) for year in sorted(estimated_years(clock, config=config)))
+    return _ESTIMATED.format(years=years) if years else None
+
+
 def local_words(at: datetime, zone: ZoneInfo) -> str:
     """Return an instant as people write it in ``zone``: 01-04(周日) 09:00, with seconds only where there are any."""
     local = at.astimezone(zone)
     time = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
     return f"{local:%m-%d}(周{_WEEKDAYS[local.weekday()]}) {time}"
+
+
+def channel_title(channel_id: str, company: Company) -> str:
+    """Return a channel as people know it: what its messages come by for a person's own, the name of a group's."""
+    channel = company.channels.get(channel_id)
+    if channel is None:
+        return channel_id
+    return channel.name or BOT_TITLES.get(channel.bot, channel_id)
+
+
+def who(name: str, company: Company) -> str:
+    """Return who did something: ``name`` is a rep's id, or ``channel:<id>`` for somebody of a group."""
+    kind, _, channel_id = name.partition(":")
+    if kind == "channel":
+        return f"{channel_title(channel_id, company)}成员"
+    rep = company.reps.get(name)
+    return rep.name if rep else name
 
 
 def source_title(source: str, company: Company) -> str:

@@ -15,7 +15,7 @@ from leadtrail.domain.delivery import Contact, Delivery
 from leadtrail.domain.errors import BusyError, StaleLeadError
 from leadtrail.domain.lead import Lead
 from leadtrail.services import arrival as arrivals
-from leadtrail.services import assigning, correcting
+from leadtrail.services import assigning, correcting, retracting
 from leadtrail.services.arrival import CREATED, DUPLICATE, MERGED, PARKED, Arrival
 from leadtrail.services.ports import (
     Change,
@@ -128,13 +128,14 @@ def _decide(arrived: Arrival, store: Store) -> Outcome:
     if arrived.is_about_known:
         if lead is None or person is None:
             return _park(arrived, store, _WAITING[arrived.delivery.kind], waits=True)
-        return _commit(arrivals.attach(arrived, lead, person), MERGED, store)
+        return _commit(arrivals.attach(arrived, lead, person), MERGED, arrived, store)
     lead = _latest(lead, person, store)
     if person is not None and lead is not None and lead.is_open:
-        return _commit(arrivals.merge(arrived, lead, person, _unproposed(arrived, lead, person, store)), MERGED, store)
+        proposed = _unproposed(arrived, lead, person, store)
+        return _commit(arrivals.merge(arrived, lead, person, proposed), MERGED, arrived, store)
     if arrived.is_outbound:
         return _park(arrived, store, NO_LEAD_FOR_CALL, waits=True)
-    return _commit(_create(arrived, person, lead.owner if lead else None), CREATED, store)
+    return _commit(_create(arrived, person, lead.owner if lead else None), CREATED, arrived, store)
 
 
 def _found(known: IdentityRow, store: Store) -> tuple[Lead | None, Person | None]:
@@ -169,11 +170,11 @@ def _correct(arrived: Arrival, store: Store) -> Outcome:
     change = correcting.corrected(arrived, receipt, store)
     if change is None:
         return Outcome(receipt.lead_id, DUPLICATE)
-    return _commit(change, arrivals.CORRECTED, store)
+    return _commit(change, arrivals.CORRECTED, arrived, store)
 
 
-def _commit(change: Change, outcome: str, store: Store) -> Outcome:
-    store.commit(change)
+def _commit(change: Change, outcome: str, arrived: Arrival, store: Store) -> Outcome:
+    store.commit(retracting.with_corrections(change, store=store, company=arrived.company))
     return Outcome(change.lead_id, outcome)
 
 

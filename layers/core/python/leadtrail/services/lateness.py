@@ -2,7 +2,7 @@
 
 Shortly after the instant the sparse index of late leads is asked; for an instant long gone the index of breaches
 that lasted beyond it, and then the trails of those leads. The cost follows the leads at risk, never how many a team
-has. What was learned later about that moment counts, as everywhere.
+has. What was learned later about that moment counts, as everywhere; what was told is asked lead by lead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from leadtrail.domain import lead as leads_of
 from leadtrail.domain.clock import Clock
 from leadtrail.domain.lead import Lead
 from leadtrail.services import explaining
-from leadtrail.services.ports import Configuration, Store
+from leadtrail.services.ports import Configuration, Store, Telling
 
 FRESH = timedelta(hours=1)  # the schedule tries for an hour; until then the index of late leads answers
 PAGE = 200  # leads to a page of an index
@@ -45,6 +45,12 @@ def late_leads(team: str, *, as_of: datetime, store: Store, config: Configuratio
     then = _known(team, as_of, store) if as_of >= now - FRESH else _gone(team, as_of, store)
     late = [_late(lead, as_of, config) for lead in then if lead.team == team and lead.risk]
     return sorted(late, key=lambda item: item.order)
+
+
+def told(lead_id: str, *, as_of: datetime, store: Store) -> tuple[Telling, ...]:
+    """Return what had been said of a lead by ``as_of`` (aware UTC), and what of it had been seen by then: one query."""
+    said = (each for each in store.tellings(lead_id) if each.at <= as_of and each.state in ("sent", "unconfirmed"))
+    return tuple(replace(each, seen_at=None) if each.seen_at and each.seen_at > as_of else each for each in said)
 
 
 def _known(team: str, as_of: datetime, store: Store) -> Iterable[Lead]:

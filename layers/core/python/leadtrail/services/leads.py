@@ -20,9 +20,10 @@ from leadtrail.domain.errors import InvalidInputError
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.trail import Break, Event
-from leadtrail.services import explaining
+from leadtrail.services import chronicle, explaining, ledger
+from leadtrail.services.ledger import Entry
 from leadtrail.services.people import Caller, visible
-from leadtrail.services.ports import Alert, Configuration, Listed, Person, Store
+from leadtrail.services.ports import Configuration, Listed, Person, Store
 
 MOST_EXAMINED = 1000  # leads that one request looks at; the cursor goes on from there
 CHUNK = 100  # contacts that one batch reads
@@ -109,11 +110,18 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class ClockView:
-    """A clock with the counted time in words, and the alerts that it raised."""
+    """A clock with its ledger, and in words: what was promised, what was counted, and what became of it."""
 
-    clock: Clock
+    entry: Entry
+    title: str
+    budget: str
     explained: tuple[str, ...]
-    alerts: tuple[Alert, ...]
+    history: tuple[str, ...]
+
+    @property
+    def clock(self) -> Clock:
+        """The clock itself."""
+        return self.entry.clock
 
 
 def search(query: Query, *, caller: Caller, company: Company, store: Store, limit: int, after: str = "") -> LeadPage:
@@ -297,18 +305,20 @@ def _broken(found: tuple[Event, ...], lead: Lead, person: Person | None) -> Brea
 
 
 def clocks(lead_id: str, *, caller: Caller, store: Store, config: Configuration) -> tuple[ClockView, ...]:
-    """Return the clocks of a lead in the order in which they started, each explained.
+    """Return the clocks of a lead in the order in which they started, each explained with all that became of it.
 
     Raises:
         NotFoundError: absent, or somebody else's.
     """
     lead = seen(lead_id, caller=caller, store=store)
-    raised = store.alerts(lead_id)
+    company = config.company()
     return tuple(
         ClockView(
-            clock,
-            tuple(explaining.explain(clock, config=config)),
-            tuple(alert for alert in raised if (alert.rule, alert.episode) == (clock.rule, clock.episode)),
+            entry=entry,
+            title=explaining.title(entry.clock, config=config),
+            budget=explaining.budget_words(entry.clock, config=config),
+            explained=tuple(explaining.explain(entry.clock, config=config)),
+            history=chronicle.history(entry, company),
         )
-        for clock in lead.clocks
+        for entry in ledger.read(lead, store)
     )

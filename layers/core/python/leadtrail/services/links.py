@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from leadtrail.domain.company import Company
-from leadtrail.domain.errors import LinkGoneError, NotFoundError
+from leadtrail.domain.company import Company, Rep
+from leadtrail.domain.errors import InvalidInputError, LinkGoneError, NotFoundError
 from leadtrail.domain.ids import new_id
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.report import LINK_LIVES, Link, Opening, Report
+from leadtrail.domain.routing import stand_in
 from leadtrail.services.people import Caller
-from leadtrail.services.ports import Configuration, Reports, Store
+from leadtrail.services.ports import Configuration, Reports, Store, Telling
 
 MOST_AT_ONCE = 100  # of one transaction
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -46,6 +47,26 @@ class Visit:
         return cls(agent[:_AGENT_SHOWN], masked_address(address), is_preview)
 
 
+@dataclass(frozen=True, slots=True)
+class AlertPage:
+    """What an alert's link opens: its lead, the message that it speaks of, and who it was given to.
+
+    ``said`` is None where the message is not to be found any more; ``recipient`` is as the link names it.
+    """
+
+    lead: Lead
+    said: Telling | None
+    recipient: str
+
+    @property
+    def who(self) -> str:
+        """The recipient as events name who pressed: a rep's id, or ``channel:<id>``."""
+        return self.recipient.removeprefix("rep:")
+
+
+Target = Report | Lead | AlertPage
+
+
 def masked_address(address: str) -> str:
     """Return a network address without its last part: 203.0.113.*, 2001:db8:1:*."""
     if ":" in address:
@@ -59,7 +80,7 @@ def make(
     """Return a fresh absolute link to each of up to 100 targets; lives 72 hours.
 
     Args:
-        targets: ``report:<id>`` or ``lead:<id>`` each.
+        targets: ``report:<id>``, ``lead:<id>`` or ``alert:<lead id>:<outbox row id>`` each.
         recipient: ``rep:<id>`` or ``channel:<id>``, asked about again at each click.
         reports: the table's reports and links.
         public_base_url: what /r/{token} is appended to.
@@ -98,26 +119,51 @@ def make_lead_link(lead_id: str, *, recipient: str, reports: Reports, public_bas
     return link
 
 
-def follow(
-    token: str, *, visit: Visit, reports: Reports, store: Store, config: Configuration, now: datetime
-) -> Report | Lead:
+def follow(token: str, *, visit: Visit, reports: Reports, store: Store, config: Configuration, now: datetime) -> Target:
     """Return what a link opens, and keep that it was opened; a preview is answered and not kept.
+
+    An alert's message counts as seen from its first opening by a person on.
 
     Raises:
         NotFoundError: there never was such a link, or what it opened is gone.
         LinkGoneError: expired or revoked, or its recipient may not see this any more.
     """
+    link, target = _opened(token, reports=reports, store=store, config=config, now=now)
+    if not visit.is_preview:
+        reports.log_opening(Opening(new_id(now), link.hash, now, link.recipient, visit.agent, visit.address))
+        if isinstance(target, AlertPage) and target.said:
+            reports.note_seen(target.lead.lead_id, target.said.id, now)
+    return target
+
+
+def find_alert(
+    token: str, *, reports: Reports, store: Store, config: Configuration, now: datetime
+) -> tuple[AlertPage, Telling]:
+    """Return what the buttons behind an alert's link are about; asks all that an opening asks, and keeps nothing.
+
+    Raises:
+        NotFoundError, LinkGoneError: as `follow`; and LinkGoneError where the message is not to be found any more.
+        InvalidInputError: the link opens something that has no buttons.
+    """
+    _, target = _opened(token, reports=reports, store=store, config=config, now=now)
+    if not isinstance(target, AlertPage):
+        raise InvalidInputError("action", "这个链接没有可以执行的操作")
+    if target.said is None:
+        raise LinkGoneError
+    return target, target.said
+
+
+def _opened(token: str, *, reports: Reports, store: Store, config: Configuration, now: datetime) -> tuple[Link, Target]:
     link = reports.link(reports.hash_link(token)) if _TOKEN.fullmatch(token) else None
     if link is None:
         raise NotFoundError
     if now >= link.until:
         raise LinkGoneError
-    target = _target(link, reports, store)
-    if not _is_allowed(link.recipient, target, config.current()):
+    company = config.current()
+    target = _target(link, reports, store, company)
+    if not _is_allowed(link.recipient, target, company, now):
         raise LinkGoneError
-    if not visit.is_preview:
-        reports.log_opening(Opening(new_id(now), link.hash, now, link.recipient, visit.agent, visit.address))
-    return target
+    return link, target
 
 
 def _report_of(target: str) -> str:
@@ -125,26 +171,54 @@ def _report_of(target: str) -> str:
     return name if kind == "report" else ""
 
 
-def _target(link: Link, reports: Reports, store: Store) -> Report | Lead:
-    report_id = _report_of(link.target)
-    target = reports.report(report_id) if report_id else store.lead(link.target.removeprefix("lead:"))
+def _target(link: Link, reports: Reports, store: Store, company: Company) -> Target:
+    kind, _, name = link.target.partition(":")
+    lead_id, _, row_id = name.partition(":")
+    target = reports.report(name) if kind == "report" else store.lead(lead_id)
     if target is None:
         raise NotFoundError
+    if isinstance(target, Lead) and kind == "alert":
+        said = reports.told(lead_id, row_id, _channels(link.recipient, company))
+        if said and link.recipient.startswith("channel:"):  # a person's message may wait for a group to hear it instead
+            said = replace(said, to=None)
+        return AlertPage(target, said, link.recipient)
     if isinstance(target, Report) and reports.generations([target.id])[target.id] != link.generation:
         raise LinkGoneError
     return target
 
 
-def _is_allowed(recipient: str, target: Report | Lead, company: Company) -> bool:
+def _channels(recipient: str, company: Company) -> list[str]:
+    """Return in which outboxes a recipient's message may still wait: the group's own, or those that reach people."""
+    kind, _, name = recipient.partition(":")
+    if kind == "channel":
+        return [name]
+    return [channel.id for channel in company.channels.values() if channel.is_personal]
+
+
+def _is_allowed(recipient: str, target: Target, company: Company, now: datetime) -> bool:
     """Tell whether the one a link was given to may see its target, as the company stands now."""
     kind, _, name = recipient.partition(":")
+    seen = target.lead if isinstance(target, AlertPage) else target
     if kind == "rep":
         rep = company.reps.get(name)
-        if rep is None or not rep.active:
-            return False
-        person = Caller(rep.id, rep.name, rep.role, rep.team)
-        return person.sees(target) if isinstance(target, Lead) else person.sees_team(target.team)
+        return rep is not None and rep.active and _is_theirs(rep, seen, company, now)
     channel = company.channels.get(name)
-    if channel is None or channel.team not in (target.team, None):
+    if channel is None or channel.team not in (seen.team, None):
         return False
-    return isinstance(target, Lead) or any(audience in _FOR_MANAGERS for audience in channel.audiences)
+    return isinstance(seen, Lead) or any(audience in _FOR_MANAGERS for audience in channel.audiences)
+
+
+def _is_theirs(rep: Rep, seen: Report | Lead, company: Company, now: datetime) -> bool:
+    """Tell whether somebody who works here may see this: as themselves, or for somebody whom they stand in for."""
+    person = _caller(rep)
+    if isinstance(seen, Report):
+        return person.sees_team(seen.team)
+    if person.sees(seen):
+        return True
+    working = (each for each in company.reps.values() if each.active or each.id == seen.owner)
+    others = (each for each in working if _caller(each).sees(seen))
+    return any(stand_in(company, each.id, now) == rep for each in others)
+
+
+def _caller(rep: Rep) -> Caller:
+    return Caller(rep.id, rep.name, rep.role, rep.team)

@@ -21,6 +21,7 @@ from leadtrail.domain.lead import Lead
 from leadtrail.domain.lifecycle import Timing
 from leadtrail.domain.merging import Instruction, Told
 from leadtrail.domain.trail import Happening
+from leadtrail.services import retracting
 from leadtrail.services.idempotency import Command
 from leadtrail.services.people import Caller, require_lead_of_people, visible
 from leadtrail.services.ports import (
@@ -139,7 +140,9 @@ def merge(
             merge=record,
             receipt=command.receipt(done.answer(), lead_id=winner.lead_id, now=now) if command else None,
         )
-        store.commit_together([won, pair.change(loser, decided.loser)])
+        changes = (won, pair.change(loser, decided.loser))
+        company = config.company()
+        store.commit_together([retracting.with_corrections(each, store=store, company=company) for each in changes])
         return done
 
     return store.settled(once)
@@ -188,7 +191,9 @@ def split(
             unmerge=record,
             receipt=command.receipt(done.answer(), lead_id=winner.lead_id, now=now) if command else None,
         )
-        store.commit_together([won, pair.change(loser, decided.loser)])
+        changes = (won, pair.change(loser, decided.loser))
+        company = config.company()
+        store.commit_together([retracting.with_corrections(each, store=store, company=company) for each in changes])
         return done
 
     return store.settled(once)
@@ -228,7 +233,7 @@ def _pinned(clock: Clock, config: Configuration) -> Timing:
 
 
 def _timing(lead: Lead, config: Configuration) -> Timing:
-    policy = config.company().policy_for(source=lead.source, team=lead.team)
+    policy = config.company().policy_of(lead)
     return Timing(policy, config.calendar(policy))
 
 

@@ -113,23 +113,31 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A message that waits: facts only, its words are made at the moment of sending."""
+    """A message that waits: facts only, its words are made at the moment of sending.
+
+    ``attempts`` were begun on this channel; ``failures`` of them were certainly not taken. ``unsure`` attempts, on
+    whatever channel, may have been taken: no answer came, or nobody lived to hear it. ``held``: it waited for the end
+    of quiet hours, or of somebody's hour.
+    """
 
     channel: str
     id: str
-    kind: str  # alert or report
+    kind: str  # alert, retraction or report
     send_at: datetime
     facts: Mapping[str, Any]
     attempts: int = 0
+    unsure: int = 0
+    failures: int = 0
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Telling:
     """One message of one alert as it went, to a person (a rep's id) or a group (None): a line of the ledger.
 
-    ``id`` is the outbox row's. ``state``: sent, unconfirmed (sent twice, and never answered), or moot (no longer
-    true when its turn came). ``digest``: it was folded into one message with others. ``seen_at`` is when its link
-    was first opened by a person.
+    ``id`` is the outbox row's. ``state``: sent, unconfirmed (sent twice, and never answered), moot (no longer
+    true when its turn came), or corrected (this message took back what had been said). ``digest``: it was folded
+    into one message with others. ``seen_at`` is when its link was first opened by a person.
     """
 
     id: str
@@ -144,6 +152,24 @@ class Telling:
     at: datetime
     digest: bool = False
     seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A breach that proved to be none: when it was due, when the answer came (None: by a new calendar), when we knew.
+
+    ``owner`` is whose lead it was then; every instant is aware UTC.
+    """
+
+    lead_id: str
+    person_id: str
+    owner: str | None
+    rule: str
+    policy: str
+    policy_version: int
+    due_at: datetime
+    answered_at: datetime | None
+    learned_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +232,24 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Waking:
-    """A clock of this lead wanted to be woken at this instant."""
+    """A clock of this lead (its key: rule and episode) wanted to be woken at this instant."""
 
     lead_id: str
+    wakes_at: datetime
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A clock that no sweep wakes any more, since its waking failed: since when, why, and when it wanted to be woken.
+
+    ``reason`` is the kind of error with words of our own, and nothing personal.
+    """
+
+    lead_id: str
+    clock: str
+    since: datetime
+    reason: str
     wakes_at: datetime
 
 
@@ -350,7 +391,22 @@ class Store(Protocol):
         """Return events by seq, texts as they rest (encrypted)."""
 
     def waking(self, now: datetime) -> Iterable[Waking]:
-        """Yield the clocks that want to be woken by ``now``."""
+        """Yield the clocks that want to be woken by ``now``, the earliest first."""
+
+    def is_outage(self, error: Exception) -> bool:
+        """Tell whether an error says something of the table, or of who wrote first, and nothing of the lead."""
+
+    def note_failure(self, waking: Waking, at: datetime) -> int:
+        """Keep that the sweep at ``at`` could not wake this clock; return how many sweeps could not, 0 if it moved."""
+
+    def put_aside(self, waking: Waking, reason: str, at: datetime) -> bool:
+        """Take a clock out of what wakes, for ``reason`` (nothing personal); False if it moved meanwhile."""
+
+    def aside_count(self) -> int:
+        """Return how many leads have a clock set aside, of the first hundred clocks."""
+
+    def estimated(self, size: int = 100) -> Iterable[Sequence[str]]:
+        """Yield the ids of leads with a clock whose due time is a guess, soonest first, page by page; each once."""
 
     def alerts(self, lead_id: str) -> tuple[Alert, ...]:
         """Return the alerts of a lead."""
@@ -439,3 +495,15 @@ class Reports(Protocol):
 
     def log_opening(self, opening: Opening) -> None:
         """Keep that a link was followed."""
+
+    def told(self, lead_id: str, row_id: str, channels: Iterable[str]) -> Telling | None:
+        """Return the message that a link speaks of, sent or (``state``: waiting) in one of these channels' outboxes."""
+
+    def note_seen(self, lead_id: str, row_id: str, at: datetime) -> None:
+        """Keep when a message was first seen, if its line of the ledger is there; never raises for what is not."""
+
+    def corrections(self, team: str, *, since: datetime, until: datetime) -> tuple[Correction, ...]:
+        """Return a team's breaches that were put right after ``since``, up to ``until`` (aware UTC), in that order."""
+
+    def paused(self, team: str, at: datetime) -> int:
+        """Return how many leads of a team had a clock that rested at ``at`` (aware UTC)."""

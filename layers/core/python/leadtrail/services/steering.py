@@ -18,6 +18,7 @@ from leadtrail.domain.lifecycle import Timing
 from leadtrail.domain.merging import Instruction, Told
 from leadtrail.domain.pausing import Wish
 from leadtrail.domain.trail import Event, Happening
+from leadtrail.services import retracting
 from leadtrail.services.idempotency import Command
 from leadtrail.services.people import Caller, workable
 from leadtrail.services.ports import Change, Configuration, Store
@@ -64,7 +65,7 @@ def pause(order: Order, wish: Wish, *, store: Store, config: Configuration) -> S
             _open(lead), wish, now=order.now, actor=order.caller.actor, pinned=lambda clock: _pinned(clock, config)
         )
 
-    return _steer(order, decide, store)
+    return _steer(order, decide, store, config)
 
 
 def resume(order: Order, *, store: Store, config: Configuration) -> Steered:
@@ -75,10 +76,10 @@ def resume(order: Order, *, store: Store, config: Configuration) -> Steered:
             _open(lead), now=order.now, actor=order.caller.actor, pinned=lambda clock: _pinned(clock, config)
         )
 
-    return _steer(order, decide, store)
+    return _steer(order, decide, store, config)
 
 
-def close(order: Order, outcome: str, *, store: Store) -> Steered:
+def close(order: Order, outcome: str, *, store: Store, config: Configuration) -> Steered:
     """End a lead as won or lost; what its clocks still owed is cancelled, breaches stay. Raises as `pause`."""
     if outcome not in OUTCOMES:
         raise InvalidInputError("outcome", f"只能是 {'、'.join(OUTCOMES)} 之一")
@@ -87,7 +88,7 @@ def close(order: Order, outcome: str, *, store: Store) -> Steered:
         closed = Happening("lead.closed", order.now, order.caller.actor, {"outcome": outcome})
         return lifecycle.close(_open(lead), closed)
 
-    return _steer(order, decide, store)
+    return _steer(order, decide, store, config)
 
 
 def reopen(order: Order, *, store: Store, config: Configuration) -> Steered:
@@ -105,7 +106,7 @@ def reopen(order: Order, *, store: Store, config: Configuration) -> Steered:
             lead, reopened, timing=_timing(lead, config), pinned=lambda clock: _pinned(clock, config)
         )
 
-    return _steer(order, decide, store)
+    return _steer(order, decide, store, config)
 
 
 def withdraw(order: Order, seq: int, *, store: Store, config: Configuration) -> Steered:
@@ -124,10 +125,10 @@ def withdraw(order: Order, seq: int, *, store: Store, config: Configuration) -> 
         said = Instruction(order.caller.actor, order.now, order.reason)
         return withdrawal.withdraw(Told(lead, events), seq, said, timing=_timing(lead, config))
 
-    return _steer(order, decide, store)
+    return _steer(order, decide, store, config)
 
 
-def _steer(order: Order, decide: Decide, store: Store) -> Steered:
+def _steer(order: Order, decide: Decide, store: Store, config: Configuration) -> Steered:
     """Decide and write in one transaction, once per command: one batch read, the person, and one write."""
     if not ids.is_id(order.lead_id):
         raise NotFoundError
@@ -145,16 +146,15 @@ def _steer(order: Order, decide: Decide, store: Store) -> Steered:
         person = store.persons([lead.person_id]).get(lead.person_id) if lead.person_id else None
         first, *rest = happenings
         worded = replace(first, text={"reason": order.reason} if person and order.reason else None)
-        store.commit(
-            Change(
-                lead_id=lead.lead_id,
-                recorded_at=order.now,
-                lead=lead,
-                happenings=(worded, *rest),
-                person=person,
-                receipt=command.receipt(done.answer(), lead_id=lead.lead_id, now=order.now) if command else None,
-            )
+        change = Change(
+            lead_id=lead.lead_id,
+            recorded_at=order.now,
+            lead=lead,
+            happenings=(worded, *rest),
+            person=person,
+            receipt=command.receipt(done.answer(), lead_id=lead.lead_id, now=order.now) if command else None,
         )
+        store.commit(retracting.with_corrections(change, store=store, company=config.company(view.stamp)))
         return done
 
     return store.settled(once)

@@ -12,6 +12,7 @@ from leadtrail.domain.errors import InvalidInputError, NotFoundError
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.lifecycle import Timing
 from leadtrail.domain.trail import Happening
+from leadtrail.services import retracting
 from leadtrail.services.idempotency import Command
 from leadtrail.services.people import Caller, workable
 from leadtrail.services.ports import Change, Configuration, Person, Store
@@ -78,21 +79,20 @@ def report(
         lead = workable(view.lead, caller)
         _check(said, lead, now)
         company = config.company(view.stamp)
-        policy = company.policy_for(source=lead.source, team=lead.team)
+        policy = company.policy_of(lead)
         happenings = lifecycle.touch(
             lead, _touched(said, caller, now), timing=Timing(policy, config.calendar(policy)), now=now
         )
         done = Reported(lead.seq + 1, happenings[0].kind, _met(happenings))
-        store.commit(
-            Change(
-                lead_id=lead_id,
-                recorded_at=now,
-                lead=lead,
-                happenings=happenings,
-                person=_person(lead, store) if said.note else None,
-                receipt=command.receipt(done.answer(), lead_id=lead_id, now=now) if command else None,
-            )
+        change = Change(
+            lead_id=lead_id,
+            recorded_at=now,
+            lead=lead,
+            happenings=happenings,
+            person=_person(lead, store) if said.note else None,
+            receipt=command.receipt(done.answer(), lead_id=lead_id, now=now) if command else None,
         )
+        store.commit(retracting.with_corrections(change, store=store, company=company))
         return done
 
     return store.settled(once)
