@@ -1,36 +1,24 @@
-"""The demo's content: the simulated company, its secrets, its leads, and the morning report of a team that is late.
-
-Today's leads come in over HTTP, signed as any provider signs. Yesterday's are taken by the same
-intake, at yesterday's time, so that there is something to be late with; the real sweep then finds them.
-"""
+"""The demo's content: the simulated company with its channels, policies and secrets; its leads are `demo_scenes`."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 import secrets
 import string
-import urllib.request
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from botocore.exceptions import ClientError
 
+from console import demo_scenes
 from console.company import DEFAULT_POLICY, MORE_CHANNELS, USERS, configure
 from console.connection import LocalWorld
 from infra.chat_provider import Robot
 from infra.mail_server import Mailbox
 from infra.wecom_app import App
-from leadtrail.domain.delivery import CallRecord, Contact, Delivery
-from leadtrail.domain.identity import Identity
-from leadtrail.services import intake
-from leadtrail.services.ports import RawBody
 
-__all__ = ["ROBOTS", "USERS", "fill"]
+__all__ = ["ROBOTS", "USERS", "fill", "pages"]
 
 ROBOTS: tuple[Robot | App | Mailbox, ...] = (
     Robot("huadong-group", "wecom", "华东一组(销售群)", "huadong-group-key"),
@@ -53,22 +41,34 @@ HUANAN_POLICY: dict[str, Any] = {
     "calendar": {"tz": "Asia/Shanghai", "hours": ALWAYS_OPEN},
     "rules": DEFAULT_POLICY["rules"],
 }
-TODAY = (
-    ("王建国", "13800138001", {"需求": "采购200套门店收银系统", "来源页": "官网首页"}),
-    ("刘敏", "13912345602", {"需求": "了解教育行业数据安全方案"}),
-    ("陈志强", "13700137003", {"需求": "制造业排产系统，三月上线"}),
-    ("杨丽华", "15800158004", {"需求": "希望先看演示"}),
-    ("周杰", "18600186005", {"需求": "价格与竞品对比"}),
-    ("吴秀英", "13600136006", {"需求": "连锁门店会员管理"}),
-)
-# Name, number, hours ago, whether the rep called back within the hour.
-EARLIER = (
-    ("郑浩然", "13500135007", 30, False),
-    ("冯雪", "15000150008", 9, False),
-    ("褚一鸣", "13400134009", 4, False),
-    ("沈清", "18900189011", 2.5, False),
-    ("卫兰", "17700177010", 26, True),
-)
+# Whoever came by the fair's list is answered within the hour; the group hears of it, all of them in one message.
+FAIR_POLICY: dict[str, Any] = {
+    "when": {"source": "fair"},
+    "order": 10,
+    "calendar": {"tz": "Asia/Shanghai", "hours": ALWAYS_OPEN},
+    "rules": [
+        {
+            "name": "fair_response",
+            "title": "展会名单响应",
+            "starts": "lead.received",
+            "meets": ["touch"],
+            "measure": "business",
+            "budget": "PT1H",
+            "warn_at": None,
+            "levels": [
+                {"after": "PT0S", "to": "team"},
+                {"after": "PT8H", "to": "manager"},
+                {"after": "P2D", "to": "pool"},
+            ],
+        }
+    ],
+}
+MORE: dict[str, dict[str, dict[str, Any]]] = {
+    "policy": {"huanan": HUANAN_POLICY, "fair": FAIR_POLICY},
+    "source": {
+        name: {"provider": "standard", "team": "huanan", "secret": "source/huanan"} for name in ("huanan", "fair")
+    },
+}
 
 
 def fill(stack: Mapping[str, Any], outputs: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
@@ -76,19 +76,16 @@ def fill(stack: Mapping[str, Any], outputs: Mapping[str, str]) -> Mapping[str, M
     del outputs  # all that is needed stands in the stack
     world = LocalWorld(stack)
     configure(world.config, now=world.now(), more_channels=MORE_CHANNELS)
-    if world.config.configured("policy", "huanan") is None:
-        world.config.put("policy", "huanan", HUANAN_POLICY, now=world.now())
-    if world.config.configured("source", "huanan") is None:
-        body = {"provider": "standard", "team": "huanan", "secret": "source/huanan"}
-        world.config.put("source", "huanan", body, now=world.now())
+    for kind, things in MORE.items():
+        for name, body in things.items():
+            if world.config.configured(kind, name) is None:
+                world.config.put(kind, name, body, now=world.now())
     manager = world.client("secretsmanager")
     for played in ROBOTS:
         _keep(manager, f"leadtrail/channel/{played.channel}", _secret(played, stack["robots"]), renew=True)
     sources = _sources(stack, manager)
     if not any(world.store.items("TEAM#huadong", index="GSI3", limit=1)):
-        _earlier(world)
-        _today(sources["standard"])
-        _morning(stack, world)
+        demo_scenes.play(world, stack, sources)
     return sources
 
 
@@ -149,74 +146,6 @@ def _whsec() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
 
-def _today(source: Mapping[str, str]) -> None:
-    for name, phone, fields in TODAY:
-        data = {"name": name, "phone": phone, "fields": fields}
-        said = {"type": "lead.created", "timestamp": datetime.now(UTC).isoformat(), "data": data}
-        post_signed(source, json.dumps(said, ensure_ascii=False).encode())
-
-
-def post_signed(source: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """POST a body to a Standard Webhooks source of the demo, signed, and return its answer."""
-    message_id, timestamp = f"msg_{_letters(20)}", str(int(datetime.now(UTC).timestamp()))
-    key = base64.b64decode(source["secret"].removeprefix("whsec_"))
-    signature = base64.b64encode(hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest())
-    headers = {
-        "content-type": "application/json",
-        "webhook-id": message_id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{signature.decode()}",
-    }
-    request = urllib.request.Request(source["url"], body, headers)  # noqa: S310 - the demo's own address
-    with _direct().open(request, timeout=30) as answer:
-        said: dict[str, Any] = json.load(answer)
-        return said
-
-
-def _direct() -> urllib.request.OpenerDirector:
-    """Return an opener that no proxy of this machine comes between."""
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def _earlier(world: LocalWorld) -> None:
-    now = world.now()
-    for number, (name, phone, hours, answered) in enumerate(EARLIER):
-        identity = (Identity("phone", f"+86{phone}"),)
-        received_at = now - timedelta(hours=hours)
-        contact = Contact(name=name, phones=(f"+86{phone}",))
-        _take(world, Delivery("huanan", f"demo-{number}", "lead", None, True, identity, contact), received_at)
-        if answered:
-            called_at = received_at + timedelta(minutes=40)
-            call = CallRecord("out", called_at, 186, "rep-zhao")
-            _take(
-                world,
-                Delivery("huanan", f"demo-call-{number}", "call", called_at, True, identity, call=call),
-                called_at,
-            )
-
-
-def _take(world: LocalWorld, delivery: Delivery, at: datetime) -> None:
-    body = f"demo {delivery.key}".encode()
-    raw = RawBody(body, {}, hashlib.sha256(body).hexdigest())
-    intake.receive(
-        delivery,
-        raw,
-        store=world.store,
-        config=world.config,
-        new_person=world.new_person,
-        attempt=f"demo {delivery.key}",
-        now=lambda: at,
-    )
-
-
-def _morning(stack: Mapping[str, Any], world: LocalWorld) -> None:
-    """Sweep once, and make the report of the team that is late, as its schedule would."""
-    functions = world.client("lambda")
-    for name, event in (("sweep", {}), ("daily", {"team": "huanan", "day": f"{_local_day(world)}"})):
-        answer = functions.invoke(FunctionName=stack["functions"][name], Payload=json.dumps(event).encode())
-        if "FunctionError" in answer:
-            raise RuntimeError(f"{name}: {answer['Payload'].read().decode(errors='replace')}")
-
-
-def _local_day(world: LocalWorld) -> str:
-    return world.now().astimezone(ZoneInfo(world.settings.zone)).date().isoformat()
+def pages(stack: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """Return what to look at first: the pages that explain a lead's clocks, by what each is an example of."""
+    return demo_scenes.pages(LocalWorld(stack), stack)

@@ -80,6 +80,9 @@ class Demo(Protocol):
         `stack` is stack.json but for `sources`, with fresh tokens; `outputs` are those of the template.
         """
 
+    def pages(self, stack: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+        """Return what to look at first: titles and links."""
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -244,8 +247,9 @@ def publish(stack: Stack, file: Path) -> None:
     new.replace(file)
 
 
-def greet(stack: Stack, started_s: float) -> str:
+def greet(stack: Stack, started_s: float, pages: Sequence[tuple[str, str]]) -> str:
     """Return what the terminal says when all is ready (zh-CN)."""
+    examples = "\n".join(f"    {title}：{link}" for title, link in pages)
     people = "\n".join(
         f"    {user['name']}（{user['role']}{'，' + user['team'] if user['team'] else ''}）" for user in stack["users"]
     )
@@ -257,6 +261,9 @@ def greet(stack: Stack, started_s: float) -> str:
 
 可以登录的人（密码都是 {PASSWORD}；`leadtrail token 姓名` 给出新的凭证）：
 {people}
+
+时限如何计算、提醒了谁，见这些线索的说明页（链接72小时内有效）：
+{examples}
 
 按 Ctrl-C 停止，数据会保留到下次启动；`make demo FRESH=1` 从头开始。"""
 
@@ -286,7 +293,7 @@ def bring_up(home: Home, at: Ports, running: ExitStack, team: Demo) -> Ministack
     ministack.check_loopback()
     running.callback(home.stack.unlink, missing_ok=True)
     publish(stack, home.stack)
-    print(greet(stack, time.monotonic() - started_at), flush=True)
+    print(greet(stack, time.monotonic() - started_at, team.pages(stack)), flush=True)
     return ministack
 
 

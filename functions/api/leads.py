@@ -14,9 +14,15 @@ from functions.api.cursor import PageQuery
 from functions.api.operation import Area, Call
 from functions.api.reading import Nothing, Request, instant
 from leadtrail.runtime.telemetry import count, logger
-from leadtrail.services import leads, touching
+from leadtrail.services import leads, links, touching
 
 router = Area("线索")
+
+
+class PageLink(BaseModel):
+    """An absolute link that lives 72 hours."""
+
+    link: str
 
 
 class LeadQuery(Request):
@@ -109,6 +115,22 @@ def get_clocks(call: Call[PageQuery, Nothing]) -> ClockList:
     views, following = cursor.page(found, call.query)
     company = world.config.company()
     return ClockList(items=[clocks.clock(view, company) for view in views], cursor=following)
+
+
+@router.operation("GET", "/leads/{lead_id}/page", summary="线索页面的链接", answer=PageLink)
+def get_page(call: Call[Nothing, Nothing]) -> PageLink:
+    """A fresh link of the caller's own to the page that explains the lead's clocks; opens without signing in."""
+    world = call.world
+    lead = leads.seen(call.path["lead_id"], caller=call.caller, store=world.store)
+    link = links.make_lead_link(
+        lead.lead_id,
+        recipient=f"rep:{call.caller.rep_id}",
+        reports=world.reports,
+        public_base_url=world.settings.public_base_url,
+        now=call.now,
+    )
+    logger.info("page link made", lead_id=lead.lead_id, rep_id=call.caller.rep_id)
+    return PageLink(link=link)
 
 
 @router.operation(

@@ -72,6 +72,7 @@ ROWS = {
     "GET /leads/{lead_id}/trail": Row(OWN),
     "GET /leads/{lead_id}/verify": Row(OWN.replace("seen", "ok")),
     "GET /leads/{lead_id}/clocks": Row(OWN.replace("seen", "ok")),
+    "GET /leads/{lead_id}/page": Row(OWN.replace("seen", "ok")),
     "POST /leads/{lead_id}/touches": Row(OWN.replace("seen", "ok"), TOUCH),
     "POST /leads/{lead_id}/merge": Row(MANAGERS.replace("seen", "422"), {"other": "{lead}", "reason": REASON}),
     "POST /leads/{lead_id}/split": Row(MANAGERS.replace("seen", "409"), {"other": "{lead}", "reason": REASON}),

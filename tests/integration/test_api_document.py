@@ -14,6 +14,7 @@ API = {
     ("GET", "/leads/{lead_id}/trail"),
     ("GET", "/leads/{lead_id}/verify"),
     ("GET", "/leads/{lead_id}/clocks"),
+    ("GET", "/leads/{lead_id}/page"),
     ("POST", "/leads/{lead_id}/touches"),
     ("POST", "/leads/{lead_id}/merge"),
     ("POST", "/leads/{lead_id}/split"),

@@ -15,7 +15,9 @@ from leadtrail.domain.company import Company, Rep, Source
 from leadtrail.domain.delivery import CONTACTS, Contact
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.lead import Lead
+from leadtrail.domain.policy import Policy
 from leadtrail.domain.trail import Event, Happening
+from leadtrail.domain.worktime import WorkCalendar
 from leadtrail.services.enriching import (
     EnrichedContact,
     Outcome,
@@ -25,7 +27,7 @@ from leadtrail.services.enriching import (
     enrich,
 )
 from leadtrail.services.ports import Change, Committed, ConflictError, IdentityRow, IntakeView, Person, Rotation
-from tests.builders import NINE, SALT
+from tests.builders import NINE, SALT, policy_of
 
 CONTACT_ID = Identity("external_userid", "woWANG")
 PHONE = Identity("phone", "+8613800000001")
@@ -119,7 +121,11 @@ class Configured:
         }
         sources = {"wecom": Source("wecom", "wecom", "huadong", "source/wecom")}
         nothing: Mapping[str, Any] = {}
-        return Company(1, "示例", "Asia/Shanghai", nothing, reps, sources, nothing, nothing)
+        policies = {"default": policy_of()}
+        return Company(1, "示例", "Asia/Shanghai", nothing, reps, sources, nothing, policies)
+
+    def calendar(self, policy: Policy) -> WorkCalendar:
+        return WorkCalendar.from_dict(policy.calendar)
 
 
 @dataclass

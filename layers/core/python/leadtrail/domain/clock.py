@@ -253,15 +253,16 @@ def recall(former: Clock, resumed: Clock, now: datetime) -> tuple[Happening, ...
 
 
 def meet(
-    clocks: Iterable[Clock], what: str, at: datetime, *, of: str = ""
+    clocks: Iterable[Clock], what: str, at: datetime, *, of: str = "", first: datetime | None = None
 ) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
     """Return `clock.met` for every clock that ``what`` (touch or stage) answers at ``at``, and the corrected ones.
 
-    ``of`` is the kind of touch, or the stage entered: a rule may ask for ``touch:meeting`` only. An answer that is
-    older than the one known counts as well. See `answered`.
+    ``of`` is the kind of touch, or the stage entered: a rule may ask for ``touch:meeting`` only. ``first`` is the first
+    touch known, which may lie before the clock that it began. An answer that is older than the one known counts as
+    well. See `answered`.
     """
     said = {what, f"{what}:{of}"}
-    asking = [clock for clock in clocks if not said.isdisjoint(clock.meets) and _answers(clock, at)]
+    asking = [clock for clock in clocks if not said.isdisjoint(clock.meets) and _answers(clock, at, first)]
     return answered(asking, what, at)
 
 
@@ -286,11 +287,13 @@ def answered(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Ha
     return tuple(happenings), tuple(corrected)
 
 
-def _answers(clock: Clock, at: datetime) -> bool:
+def _answers(clock: Clock, at: datetime, first: datetime | None) -> bool:
     """A call that itself brought the lead in answers it; a second touch comes after the first, progress not before."""
     if clock.starts == "lead.received":
         return True
-    return at > clock.started_at if clock.starts in (FIRST_TOUCH, EVERY_TOUCH) else at >= clock.started_at
+    if clock.starts == FIRST_TOUCH:
+        return at > min(first or clock.started_at, clock.started_at)
+    return at > clock.started_at if clock.starts == EVERY_TOUCH else at >= clock.started_at
 
 
 def missed(clock: Clock, at: datetime) -> tuple[Happening, ...]:

@@ -28,7 +28,7 @@ SENT_BACK = "反复退回同一阶段"
 SKIPPED = "连续3次跳过SOP项"
 RISK_TAGS = (UNANSWERED, SENT_BACK, SKIPPED)
 BACKDATED = timedelta(minutes=15)  # how far what happened before we heard of a lead reaches back (DESIGN section 5)
-RESPONSE_RULES = ("first_response", "second_touch")
+RESPONSE_STARTS = ("lead.received", "touch.first")  # of the promises to answer, whatever a company calls them
 
 UNDOING = ("lead.split", "touch.withdrawn")
 _RANK = {
@@ -104,7 +104,7 @@ class Lead:
     @property
     def risk(self) -> tuple[str, ...]:
         """The report's tags of this lead, in the report's order (PRODUCT 45 to 48)."""
-        return (UNANSWERED,) if any(clock.rule in RESPONSE_RULES for clock in self.late_clocks) else ()
+        return (UNANSWERED,) if any(clock.starts in RESPONSE_STARTS for clock in self.late_clocks) else ()
 
     @property
     def severity(self) -> int:

@@ -91,7 +91,7 @@ def touch(lead: Lead, touched: Happening, *, timing: Timing, now: datetime) -> t
     if not touched.facts["effective"] or not lead.is_open:
         return (touched,)
     at = from_text(touched.facts["effective_at"])
-    met, corrected = clock.meet(lead.clocks, "touch", at, of=touched.facts["touch"])
+    met, corrected = clock.meet(lead.clocks, "touch", at, of=touched.facts["touch"], first=lead.first_touch_at)
     second, also_corrected = _second_after_all(lead, at)
     retracted = retract((*corrected, *also_corrected), now, by="touch")
     moved = _moved_back(lead, at, timing, now)
@@ -127,14 +127,15 @@ def _moved_back(lead: Lead, at: datetime, timing: Timing, now: datetime) -> tupl
     """
     if lead.first_touch_at is None or at >= lead.first_touch_at:
         return ()
+    start_at = _counted_from(lead, at, timing)
     pinned = (timing.policy.name, timing.policy.version)
     happenings = []
     for each in lead.clocks:
         rule = timing.policy.rule(each.rule)
-        is_asked = each.starts == FIRST_TOUCH and each.state != "cancelled" and at < each.started_at
+        is_asked = each.starts == FIRST_TOUCH and each.state != "cancelled" and start_at < each.started_at
         is_late = each.met_at is None and each.due_at <= now
         if rule and is_asked and not is_late and (each.policy, each.policy_version) == pinned:
-            happenings.append(schedule.move_back(each, rule, timing.calendar, at=now, start_at=at))
+            happenings.append(schedule.move_back(each, rule, timing.calendar, at=now, start_at=start_at))
     return tuple(happenings)
 
 
@@ -149,7 +150,12 @@ def after_touch(lead: Lead, at: datetime, timing: Timing, now: datetime) -> tupl
         begins.add(EVERY_TOUCH)
         unanswered = [each for each in lead.clocks if each.starts == EVERY_TOUCH and "touch" not in each.meets]
         superseded = clock.cancel(unanswered, at, "superseded")
-    return (*superseded, *_starting(lead, begins, at, timing, now=now))
+    return (*superseded, *_starting(lead, begins, _counted_from(lead, at, timing), timing, now=now))
+
+
+def _counted_from(lead: Lead, at: datetime, timing: Timing) -> datetime:
+    """Return from when a clock counts that a touch starts: never from before the lead (RELIABILITY row 20)."""
+    return at if timing.history else max(at, lead.received_at)
 
 
 def _starting(

@@ -6,7 +6,7 @@ finds itself answered, or nothing new, and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,7 +17,9 @@ from leadtrail.domain.delivery import CONTACTS, Contact
 from leadtrail.domain.identity import Identity
 from leadtrail.domain.lead import Lead
 from leadtrail.domain.lifecycle import Timing
+from leadtrail.domain.policy import Policy
 from leadtrail.domain.trail import Event, Happening
+from leadtrail.domain.worktime import WorkCalendar
 from leadtrail.services.ports import Change, Configuration, IdentityRow, Now, Person, Store
 
 ACTOR = "system:enrichment"
@@ -91,7 +93,7 @@ class _Known:
     rows: Mapping[Identity, IdentityRow]
     told: Sequence[Event]
     company: Company
-    timing: Timing
+    calendar: Callable[[Policy], WorkCalendar]
     now: datetime
 
 
@@ -139,10 +141,7 @@ def _merged(wanted: Wanted, found: EnrichedContact, *, store: Store, config: Con
     told = store.readable(store.trail(lead.lead_id), person)
     if any(_is_answer(event, wanted) for event in told):  # what people corrected since then stays corrected
         return Outcome(UNCHANGED)
-    company = config.company(view.stamp)
-    policy = company.policy_of(lead)
-    timing = Timing(policy, config.calendar(policy))
-    known = _Known(wanted, lead, person, view.identities, told, company, timing, now)
+    known = _Known(wanted, lead, person, view.identities, told, config.company(view.stamp), config.calendar, now)
     change, filled = _change(known, said, named, found)
     if not change.happenings:
         return Outcome(UNCHANGED)
@@ -236,7 +235,8 @@ def _assigned(known: _Known, found: EnrichedContact) -> tuple[Happening, ...]:
     if rep is None or lead.owner or not lead.is_open:
         return ()
     assigned = lifecycle.assign(rep.id, rep.team or lead.team, known.now, by="wecom")
-    return lifecycle.give(lead, assigned, timing=known.timing)
+    policy = known.company.policy_of(lead)
+    return lifecycle.give(lead, assigned, timing=Timing(policy, known.calendar(policy)))
 
 
 def _proposals(known: _Known) -> tuple[Happening, ...]:
