@@ -94,10 +94,13 @@ class Alarms(Construct):
         self._alarm("daily-silent", begun, below=1, missing=MISSING_IS_BAD)
 
     def robots(self) -> None:
-        """A robot refused a message for good, or there is none for it: nobody will see that alert."""
+        """A robot refused a message for good, there is none for it, or it twice gave no answer: look who knows."""
         for bot in ("wecom", "dingtalk", "feishu", "wecom-app", "mail", "none"):
             refused = _ours("AlertUndeliverable", Duration.minutes(5), "Sum", bot=bot)
             self._alarm("robot-refused", refused, above=0, subject=bot)
+        for bot in ("wecom", "dingtalk", "feishu", "wecom-app", "mail"):
+            unsure = _ours("AlertsAmbiguous", Duration.minutes(5), "Sum", bot=bot)
+            self._alarm("robot-unconfirmed", unsure, above=0, subject=bot)
 
     def webhook(self, webhook: Function, *, forged: int, ack: Duration) -> None:
         """Many forged deliveries within five minutes, or answers later than providers wait for."""

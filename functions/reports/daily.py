@@ -74,7 +74,7 @@ def _made(world: World, team: str, day: date, as_of: datetime) -> str:
         team=team,
         day=str(day),
         version=made.report.version,
-        channel=made.channel,
+        channels=made.channels,
     )
     count("ReportMade" if made.is_new else "ReportRepeated")
     return made.report.id

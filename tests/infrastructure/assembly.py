@@ -93,5 +93,5 @@ def referred(value: Any) -> str:
 def kind_of(alarm_name: str) -> str:
     """The kind of an alarm named `Leadtrail-<kind>[-<subject>]`: its runbook heading."""
     name = alarm_name.removeprefix("Leadtrail-")
-    with_subject = "errors|throttles|slow|dead-letters|robot-refused|enrichment-refused|table-throttles|table-errors"
+    with_subject = r"errors|throttles|slow|dead-letters|robot-refused|robot-unconfirmed|enrichment-refused|table-\w+"
     return re.sub(rf"^({with_subject})-[\w-]+$", r"\1", name)

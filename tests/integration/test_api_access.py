@@ -123,7 +123,7 @@ def lead_id(world: TestWorld, clock: TimeTravel) -> str:
     world.store.write([*rows.recording(recording)])
     world.objects.put(SETTINGS.uploads_bucket, key, json.dumps(TRANSCRIPT).encode(), content_type="application/json")
     report = Report(REPORT, "daily", "huadong", date(2026, 1, 26), 1, clock(), clock(), {"超时未响应": 1}, "daily/x")
-    world.reports.save(report, before=None, push=None)
+    world.reports.save(report, before=None, push=())
     return lead_id
 
 

@@ -8,6 +8,7 @@ from functions.ingest import webhook
 from functions.reports import daily, page
 from functions.sla import dispatch, sweep
 from leadtrail.adapters.robots import Robots
+from leadtrail.adapters.table import OutboxItem
 from leadtrail.services.ports import OutboxRow
 from tests.integration.conftest import SETTINGS, TestWorld, TimeTravel
 from tests.integration.people import ask
@@ -158,9 +159,26 @@ def test_the_push_reaches_the_managers_channel_only_with_a_link(
         "team": "huadong",
         "day": "2026-01-27",
         "tags": row.facts["tags"],
+        "to": None,
+        "channels": ["managers"],
+        "tried": [],
     }
     assert len(reports) == 2  # one for each team
     assert all("dingtalk" in url and "http://127.0.0.1:4566/r/" in text for url, text in reports)
+
+
+def test_where_managers_have_no_group_the_report_comes_to_each_of_them(world: TestWorld, clock: TimeTravel) -> None:
+    app = {"bot": "wecom-app", "audiences": ["owner", "manager", "director"], "secret": "channel/app", "name": "应用"}
+    world.config.put("channel", "app", app, now=clock())
+    body = world.config.configured("channel", "managers")
+    assert body is not None
+    world.config.put("channel", "managers", {**body, "audiences": ["owner"], "team": "huadong"}, now=clock())
+    clock.at = TUESDAY
+
+    run()
+
+    pushed = [OutboxItem.from_raw_data(item) for item in world.store.items("OUTBOX#app")]
+    assert sorted(row.facts["to"] for row in pushed) == ["mgr-sun", "mgr-wang"]
 
 
 def test_a_day_off_has_no_report(world: TestWorld, clock: TimeTravel, network: RobotNetwork) -> None:

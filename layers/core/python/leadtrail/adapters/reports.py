@@ -47,7 +47,7 @@ class TableReports:
         items = self._store.batch(_report_key(key.split("#")[1]) for key in chosen)
         return tuple(_report(items[f"REPORT#{key.split('#')[1]}", "REPORT"]) for key in chosen)
 
-    def save(self, report: Report, *, before: Report | None, push: OutboxRow | None) -> None:
+    def save(self, report: Report, *, before: Report | None, push: Sequence[OutboxRow]) -> None:
         """Write a version, its place in the team's list and its push in one transaction.
 
         Raises:
@@ -57,7 +57,7 @@ class TableReports:
         item = ReportItem(PK=key["PK"], SK=key["SK"], version=report.version, doc=_report_doc(report))
         condition = Write(item, "version = :version", _number(before.version)) if before else Write(item, ABSENT)
         listed = RowItem(PK=f"REPORTS#{report.kind}#{report.team}", SK=report.sort_key)
-        self._store.write([condition, Write(listed), *([rows.outbox(push)] if push else [])])
+        self._store.write([condition, Write(listed), *map(rows.outbox, push)])
 
     # -- links -----------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from leadtrail.domain.ids import new_id
 from leadtrail.domain.lead import RISK_TAGS
 from leadtrail.domain.policy import DEFAULT
 from leadtrail.domain.report import DAILY, Report, morning_of, report_id
+from leadtrail.domain.routing import Route, routes
 from leadtrail.services import chronicle, explaining, lateness
 from leadtrail.services.lateness import LateLead
 from leadtrail.services.ports import Configuration, Correction, Objects, OutboxRow, Reports, Store, Telling
@@ -45,11 +46,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A report as it stands now; ``is_new`` when this call made the version, ``channel`` where it pushed it."""
+    """A report as it stands now; ``is_new`` when this call made the version, ``channels`` where it pushed it."""
 
     report: Report
     is_new: bool
-    channel: str | None = None
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +131,9 @@ def make(
         report = _named(whole, body, as_of=as_of, now=now)
         objects.put(bucket, report.snapshot_key, body, "application/json")
         objects.put(bucket, report.page_key, render(json.loads(body)).encode(), "text/html; charset=utf-8")
-        push = None if before else _push(report, company, now)
+        push = () if before else _push(report, company, now)
         reports.save(report, before=before, push=push)
-        return Made(report, is_new=True, channel=push.channel if push else None)
+        return Made(report, is_new=True, channels=tuple(row.channel for row in push))
 
     return store.settled(attempt)
 
@@ -301,10 +302,19 @@ def _bytes(facts: Json) -> bytes:
     return json.dumps(facts, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _push(report: Report, company: Company, now: datetime) -> OutboxRow | None:
-    """Return the message to the managers' channel; None where nobody reads for managers."""
-    channel = company.channel_for("manager", report.team)
-    if channel is None:
-        return None
+def _push(report: Report, company: Company, now: datetime) -> tuple[OutboxRow, ...]:
+    """Return the message to the managers' group, or, where they have none, to each; () when nobody can be reached."""
+    group = company.channel_for("manager", report.team)
+    personal = () if group else routes(company, "manager", team=report.team, owner=None, now=now)
+    ways = (Route(None, (group.id,)),) if group else personal
     facts = {"report": report.id, "team": report.team, "day": str(report.day), "tags": dict(report.tags)}
-    return OutboxRow(channel=channel.id, id=new_id(now), kind=PUSH, send_at=now, facts=facts)
+    return tuple(
+        OutboxRow(
+            channel=way.channels[0],
+            id=new_id(now),
+            kind=PUSH,
+            send_at=now,
+            facts={**facts, "to": way.to, "channels": list(way.channels), "tried": []},
+        )
+        for way in ways
+    )

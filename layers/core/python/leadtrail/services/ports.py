@@ -475,8 +475,8 @@ class Reports(Protocol):
     ) -> tuple[Report, ...]:
         """Return up to ``limit`` reports, newest day first, behind the sort key ``after`` (``Report.sort_key``)."""
 
-    def save(self, report: Report, *, before: Report | None, push: OutboxRow | None) -> None:
-        """Write a version and its push in one transaction; raises ConflictError, BusyError."""
+    def save(self, report: Report, *, before: Report | None, push: Sequence[OutboxRow]) -> None:
+        """Write a version and its messages in one transaction; raises ConflictError, BusyError."""
 
     def hash_link(self, token: str) -> str:
         """Return the keyed hash under which a link rests."""
