@@ -14,6 +14,7 @@ from chinese_calendar import constants
 
 from console.company import OFFICE
 from leadtrail.adapters import calendars
+from leadtrail.domain.worktime import WorkCalendar
 from tests.bench.figure import Figure, Section
 from tests.minute_walk import due_by_minutes
 
@@ -21,6 +22,7 @@ NAME = "Working time"
 STARTS = 10_000
 SAMPLE = 300
 SMALLEST = 500
+LENGTHS, FLAT = (10, 100, 1_000), 1.2
 SEED = 20260126
 DAY = timedelta(hours=7, minutes=30)  # of the simulated company: 09:00 to 12:00 and 13:30 to 18:00
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
@@ -50,6 +52,7 @@ def section(*, quick: bool = False) -> Section:
                 f" {ours_s * 1e6 / len(tasks):.1f} µs against {theirs_s * 1e3 / len(tasks):.1f} ms each",
                 ratio >= SMALLEST and different == 0,
             ),
+            _flat(office),
         ),
         (
             f"Starts from {FIRST:%Y-%m} to {LAST:%Y-%m}, to the second, seed {SEED}; budgets of 5 to 30 working days of"
@@ -58,6 +61,30 @@ def section(*, quick: bool = False) -> Section:
             " package.",
         ),
     )
+
+
+def _flat(office: WorkCalendar) -> Figure:
+    """Return what a counted day costs, for budgets of ever more of them; the least of five rounds each."""
+    dice = random.Random(SEED)
+    span = int((LAST - FIRST).total_seconds())
+    starts = [FIRST + timedelta(seconds=dice.randrange(span)) for _ in range(500)]
+    costs = {days: min(_round(office, starts, DAY * days) for _ in range(5)) / days for days in LENGTHS}
+    ratio = costs[LENGTHS[-1]] / costs[LENGTHS[0]]
+    return Figure(
+        f"due(), budgets of {LENGTHS[0]} to {LENGTHS[-1]:,} working days",
+        f"a counted day costs at most {FLAT} times as much at {LENGTHS[-1]:,} days as at {LENGTHS[0]}",
+        f"{ratio:.2f} times",
+        "processor time a counted day: "
+        + ", ".join(f"{cost * 1e9:,.0f} ns at {days:,}" for days, cost in costs.items()),
+        ratio <= FLAT,
+    )
+
+
+def _round(office: WorkCalendar, starts: Sequence[datetime], budget: timedelta) -> float:
+    began = time.process_time()
+    for start in starts:
+        office.due(start, budget)
+    return (time.process_time() - began) / len(starts)
 
 
 def _tasks(number: int) -> Iterator[Task]:
