@@ -84,9 +84,9 @@ class Reference:
         return [clock for clock in self.clocks if not clock.met and not clock.ended]
 
     def touch(self, at: datetime, now: datetime, off: frozenset[date], *, typed: bool) -> None:
-        for clock in (each for each in self.clocks if each.rule != "no_progress" and not each.ended):
+        for clock in (c for c in self.clocks if c.rule != "no_progress" and (not c.ended or at <= c.due() <= c.ended)):
             answers = [at] if clock.rule == "first_response" or at > clock.start else []
-            if clock.rule == "second_touch" and at < self.first and not self.first_typed:
+            if clock.rule == "second_touch" and at < self.first and not self.first_typed and not clock.ended:
                 answers.append(self.first)
             clock.met = min([*answers, clock.met] if clock.met else answers, default=None)
         if self.first == NEVER:

@@ -191,7 +191,7 @@ class MemoryConfiguration:
 
     def put(self, kind: str, name: str, body: dict[str, Any], *, now: datetime) -> int:
         """Nobody configures this one over the API."""
-        raise NotImplementedError
+        raise AssertionError("the model edits its calendar by `publish`")
 
     def publish(self, policy: Policy) -> None:
         """Make a policy the newest of its name."""

@@ -8,7 +8,7 @@ import pytest
 
 from functions.reports import link
 from functions.sla import sweep
-from leadtrail.adapters import rows
+from leadtrail.adapters import telling_rows
 from leadtrail.domain.clock import WARNING
 from leadtrail.domain.ids import new_id
 from leadtrail.domain.trail import Event
@@ -55,7 +55,7 @@ def tell(world: TestWorld, lead_id: str, *, to: str | None = "rep-zhang", level:
         state="sent",
         at=world.now(),
     )
-    world.store.write([rows.telling(said)])
+    world.store.write([telling_rows.telling(said)])
     return said
 
 

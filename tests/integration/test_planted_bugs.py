@@ -10,6 +10,7 @@ import pytest
 
 from functions.ingest import sources, taking
 from leadtrail.adapters import rows as rows_of
+from leadtrail.adapters import telling_rows
 from leadtrail.adapters.outage import OUTAGES
 from leadtrail.adapters.rows import Row, Update, Write
 from leadtrail.adapters.store import TableStore
@@ -72,7 +73,7 @@ def send_before_commit(patched: pytest.MonkeyPatch) -> None:
     """What workers are to do is handed out before it is certain that there is anything to do."""
 
     def committed(self: TableStore, change: Change) -> Committed:
-        early: Sequence[Row] = [rows_of.outbox(row) for row in change.outbox]
+        early: Sequence[Row] = [telling_rows.outbox(row) for row in change.outbox]
         if early:
             self.write(early)
         return commit(self, replace(change, outbox=()))

@@ -9,8 +9,9 @@ from random import Random
 
 import pytest
 
-from leadtrail.adapters import rows as rows_of
+from leadtrail.adapters import telling_rows
 from leadtrail.adapters.outbox import TableOutbox
+from leadtrail.domain.company import HOURLY
 from leadtrail.services.outgoing import Lease, Told
 from leadtrail.services.ports import Alert, OutboxRow
 from tests.builders import NINE
@@ -66,7 +67,7 @@ def test_robots_that_are_patient_are_used_to_their_limits_and_not_beyond() -> No
     assert faults(seen, rows) == {}
     assert set(seen.copies.values()) == {1}
     assert [busiest(storm, channel, MINUTE) for channel in ("group", "managers")] == [20, 20]
-    assert max(busiest(storm, "app", 60 * MINUTE, reader=name) for name in APP.members.values()) <= 12
+    assert max(busiest(storm, "app", 60 * MINUTE, reader=name) for name in APP.members.values()) <= HOURLY
 
 
 def test_dispatchers_that_die_all_the_time_leave_nothing_unsaid_and_untold() -> None:
@@ -119,7 +120,9 @@ def test_the_same_storm_over_the_table(world: TestWorld) -> None:
     rows = alerts(80, Random(1), 5 * MINUTE)
     for start in range(0, len(rows), 50):
         some = rows[start : start + 50]
-        world.store.write([write for row in some for write in (rows_of.outbox(row), rows_of.alert(_alert(row)))])
+        world.store.write(
+            [write for row in some for write in (telling_rows.outbox(row), telling_rows.alert(_alert(row)))]
+        )
     storm = Storm(world.outbox, weather=Weather(outage=(MINUTE, 4 * MINUTE)), tick=MINUTE)
 
     seen = storm.blows(lambda: not any(world.outbox.due(one, LATER, 1) for one in CHANNELS))

@@ -136,3 +136,32 @@ def test_what_a_make_up_workday_moves_into_the_past_is_due_one_business_hour_fro
     story.recount(makeup, saturday + 4 * HOUR)
 
     assert story.clock("first_response").due_at == saturday + 5 * HOUR
+
+
+def test_an_answer_in_time_that_is_learned_after_the_end_takes_the_breach_back() -> None:
+    story = Story(timing())
+    story.sweep(NINE + 2 * HOUR)
+    story.close(NINE + 3 * HOUR)
+
+    story.touch(call(NINE + HOUR), NINE + 4 * HOUR)
+
+    clock = story.clock("first_response")
+    assert (clock.state, clock.breached_at) == ("met", None)
+    assert [event.facts["rule"] for event in story.events if event.kind == "alert.retracted"] == ["first_response"]
+    assert "second_touch" not in [each.rule for each in story.lead.clocks]
+
+
+def test_after_the_reopening_too_the_episode_that_was_told_is_taken_back() -> None:
+    story = Story(timing())
+    story.sweep(NINE + 2 * HOUR)
+    story.close(NINE + 3 * HOUR)
+    story.reopen(NINE + 4 * HOUR)
+
+    story.touch(call(NINE + HOUR), NINE + 4 * HOUR)
+
+    states = {
+        each.episode: (each.state, each.breached_at) for each in story.lead.clocks if each.rule == "first_response"
+    }
+    assert states == {1: ("met", None), 2: ("met", None)}
+    retracted = [event.facts["episode"] for event in story.events if event.kind == "alert.retracted"]
+    assert sorted(retracted) == [1, 2]

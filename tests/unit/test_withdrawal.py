@@ -4,7 +4,7 @@ import pytest
 
 from leadtrail.domain import lead as leads_of
 from leadtrail.domain.errors import InvalidInputError
-from tests.builders import NINE, Story, call, self_reported, timing
+from tests.builders import NINE, Story, call, rule, self_reported, timing
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -140,3 +140,15 @@ def test_an_older_call_that_is_learned_after_the_withdrawal_answers_as_ever() ->
     assert (story.clock("first_response").state, story.lead.first_touch_at) == ("met", NINE + 20 * MINUTE)
     assert story.clock("second_touch", 2).started_at == NINE + 20 * MINUTE
     assert story.lead == leads_of.fold(story.events)
+
+
+def test_a_withdrawn_touch_gives_back_the_promise_that_it_had_superseded() -> None:
+    again = rule(name="meet_again", starts="touch.every", meets=["touch:meeting"], budget="PT4H")
+    story = Story(timing(rules=[rule(), again]))
+    story.touch(call(NINE + 10 * MINUTE), NINE + 10 * MINUTE)
+    story.touch(call(NINE + 20 * MINUTE), NINE + 20 * MINUTE)
+    assert [story.clock("meet_again", episode).state for episode in (1, 2)] == ["cancelled", "running"]
+
+    story.withdraw(seq_of_touch(story, 2), NINE + 30 * MINUTE)
+
+    assert [story.clock("meet_again", episode).state for episode in (1, 2)] == ["running", "cancelled"]

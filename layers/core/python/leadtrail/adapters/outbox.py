@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from leadtrail.adapters import rows as rows_of
+from leadtrail.adapters import telling_rows
 from leadtrail.adapters.store import TableStore
 from leadtrail.adapters.table import ChannelItem, OutboxItem, lead_key, outbox_sort, raw_key
 from leadtrail.domain.instant import from_text, to_text
@@ -115,7 +115,7 @@ class TableOutbox:
                 steps.append({"Delete": {"TableName": self._table, "Key": _key(row)}})
                 if row.kind in ("alert", "retraction"):
                     said = _telling(row, state, at, to=row.facts.get("to") if personal else None, is_digest=is_digest)
-                    steps.append(rows_of.telling(said).request(self._table))
+                    steps.append(telling_rows.telling(said).request(self._table))
                 if row.kind == "alert" and state == "sent":
                     alerts[row.facts["lead"], _alert_sort(row)] = row
             noted = [self._noted(row, at) for row in alerts.values()]
@@ -142,7 +142,7 @@ class TableOutbox:
     def move(self, row: OutboxRow, rows: Sequence[OutboxRow]) -> None:
         """Put other messages in the place of one that is still there, in one transaction."""
         there = "attribute_exists(PK)"
-        steps = [rows_of.outbox(other).request(self._table) for other in rows]
+        steps = [telling_rows.outbox(other).request(self._table) for other in rows]
         places = [(other.channel, other.id) for other in rows]
         if (row.channel, row.id) in places:  # somebody else's on the same channel: it is written over
             steps[places.index((row.channel, row.id))]["Put"]["ConditionExpression"] = there

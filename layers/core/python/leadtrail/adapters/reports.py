@@ -8,7 +8,7 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-from leadtrail.adapters import rows, team_day
+from leadtrail.adapters import team_day, telling_rows
 from leadtrail.adapters.rows import ABSENT, Mark, Write
 from leadtrail.adapters.store import TableStore
 from leadtrail.adapters.table import OutboxItem, Raw, ReportItem, RowItem, lead_key
@@ -57,7 +57,7 @@ class TableReports:
         item = ReportItem(PK=key["PK"], SK=key["SK"], version=report.version, doc=_report_doc(report))
         condition = Write(item, "version = :version", _number(before.version)) if before else Write(item, ABSENT)
         listed = RowItem(PK=f"REPORTS#{report.kind}#{report.team}", SK=report.sort_key)
-        self._store.write([condition, Write(listed), *map(rows.outbox, push)])
+        self._store.write([condition, Write(listed), *map(telling_rows.outbox, push)])
 
     # -- links -----------------------------------------------------------------------------------
 

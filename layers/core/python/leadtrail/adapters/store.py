@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from leadtrail.adapters import rows as rows_of
-from leadtrail.adapters import team_day
+from leadtrail.adapters import team_day, telling_rows
 from leadtrail.adapters.reader import open_leads
 from leadtrail.adapters.rows import Row
 from leadtrail.adapters.table import RowItem, load_key, person_key
@@ -197,8 +197,8 @@ class TableStore(WakeIndex):
             yield from rows_of.receipt(change.receipt, change.raw)
         if change.rotation:
             yield rows_of.rotation(change.rotation)
-        yield from (rows_of.alert(alert) for alert in change.alerts)
-        yield from (rows_of.outbox(row) for row in change.outbox)
+        yield from (telling_rows.alert(alert) for alert in change.alerts)
+        yield from (telling_rows.outbox(row) for row in change.outbox)
         if change.recording:
             yield from rows_of.recording(change.recording)
 

@@ -266,6 +266,19 @@ def meet(
     return answered(asking, what, at)
 
 
+def met_after_all(
+    clocks: Iterable[Clock], what: str, at: datetime, *, of: str
+) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
+    """Return `clock.met` for clocks that were late when they were cancelled, and had been answered in time."""
+    said = {what, f"{what}:{of}"}
+    late = [
+        each for each in clocks if each.state == "cancelled" and each.breached_at and not said.isdisjoint(each.meets)
+    ]
+    wronged = tuple(each for each in late if _answers(each, at, None) and max(at, each.started_at) <= each.due_at)
+    met = (_happening("clock.met", each, max(at, each.started_at), by=what) for each in wronged)
+    return tuple(met), wronged
+
+
 def answered(clocks: Iterable[Clock], what: str, at: datetime) -> tuple[tuple[Happening, ...], tuple[Clock, ...]]:
     """Return `clock.met` for each of ``clocks`` that has no earlier answer, and the corrected ones.
 

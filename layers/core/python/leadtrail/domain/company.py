@@ -25,7 +25,7 @@ GROUP_BOTS = ("wecom", "dingtalk", "feishu")
 PERSONAL_BOTS = ("wecom-app", "mail")
 BOTS = GROUP_BOTS + PERSONAL_BOTS
 AUDIENCES = ("owner", "manager", "director", "team")
-HOURLY = 12  # messages an hour to one person, unless their own configuration says otherwise
+HOURLY = 30  # messages an hour to one person, unless their own configuration says otherwise
 MOST_HOURLY = 1000  # WeCom takes no more than that for one member
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _WHEN = '需要写作 "2026-02-10" 的日期，或写作 "2026-02-10T09:00:00+08:00" 的时间'
@@ -37,7 +37,7 @@ class Rep:
 
     ``away`` are absences (aware UTC, the end excluded), ``hours`` an own shift (None: the policy's calendar).
     ``deputy`` is the rep who hears of what is theirs while they are away; ``hourly`` is how many messages an hour
-    they get over personal channels (None: 12), what is more comes as one digest.
+    they get over personal channels (None: 30), what is more comes as one digest.
     """
 
     id: str

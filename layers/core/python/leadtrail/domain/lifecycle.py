@@ -87,11 +87,19 @@ def release(lead: Lead, now: datetime, *, why: str) -> Happening:
 
 
 def touch(lead: Lead, touched: Happening, *, timing: Timing, now: datetime) -> tuple[Happening, ...]:
-    """Return a touch with what it means for the clocks: met, corrected, and those started that a touch starts."""
-    if not touched.facts["effective"] or not lead.is_open:
+    """Return a touch with what it means for the clocks: met, corrected, and those started that a touch starts.
+
+    Of a closed lead it only tells whether somebody was called late who was not.
+    """
+    if not touched.facts["effective"]:
         return (touched,)
     at = from_text(touched.facts["effective_at"])
-    met, corrected = clock.meet(lead.clocks, "touch", at, of=touched.facts["touch"], first=lead.first_touch_at)
+    after_all, wronged = clock.met_after_all(lead.clocks, "touch", at, of=touched.facts["touch"])
+    if not lead.is_open:
+        return (touched, *after_all, *retract(wronged, now, by="touch"))
+    before_it = lead.first_touch_at if lead.first_touch_at and lead.first_touch_at < lead.received_at else None
+    met, corrected = clock.meet(lead.clocks, "touch", at, of=touched.facts["touch"], first=before_it)
+    met, corrected = (*after_all, *met), (*wronged, *corrected)
     second, also_corrected = _second_after_all(lead, at)
     retracted = retract((*corrected, *also_corrected), now, by="touch")
     moved = _moved_back(lead, at, timing, now)

@@ -24,7 +24,7 @@ from leadtrail.domain.merging import Instruction, Told
 from leadtrail.domain.trail import Event, Happening
 
 _FOLLOWS = ("clock.met", "clock.breached", "clock.cancelled", "alert.retracted", "clock.started")
-ANSWER, BEGUN = "clock.met", "clock.started"
+ANSWER, BEGUN, SUPERSEDED = "clock.met", "clock.started", "superseded"
 
 
 def withdraw(told: Told, seq: int, said: Instruction, *, timing: Timing) -> tuple[Happening, ...]:
@@ -39,6 +39,8 @@ def withdraw(told: Told, seq: int, said: Instruction, *, timing: Timing) -> tupl
     followed = _followed(told.events, touched)
     begun = {_key(event) for event in followed if event.kind == BEGUN}
     undoes = [seq, *(event.seq for event in told.events if _is_undone(event, followed, begun))]
+    if not any(touch.at > touched.occurred_at for touch in _remaining(told.events, undoes)):
+        undoes += [event.seq for event in followed if event.facts.get("why") == SUPERSEDED]
     withdrawn = Happening(
         "touch.withdrawn", said.now, said.actor, {"touch": seq, "undoes": undoes}, {"reason": said.reason}
     )

@@ -55,7 +55,7 @@ def plan(rows: Sequence[OutboxRow], *, personal: bool, left: Callable[[str | Non
         return Batch((first,), to, repeat=repeat)
     units = _units(sorted((row for row in alike if row.kind in FOLDED), key=by_urgency), personal=personal)
     held = sum(any(row.held for row in unit) for unit in units)
-    if len(units) > left(to) or held > 1 or (not personal and len(units) > CROWD):
+    if len(units) > left(to) or held > 1 or len(units) > CROWD:
         chosen = _fitting(units)
         rows_of_it = tuple(row for unit in units[:chosen] for row in unit)
         return Batch(rows_of_it, to, is_digest=True, repeat=repeat, more=len(units) - chosen)

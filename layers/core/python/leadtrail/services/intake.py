@@ -13,7 +13,7 @@ from itertools import count
 from leadtrail.domain.company import Company
 from leadtrail.domain.delivery import Contact, Delivery
 from leadtrail.domain.errors import BusyError, StaleLeadError
-from leadtrail.domain.lead import Lead
+from leadtrail.domain.lead import BACKDATED, Lead
 from leadtrail.services import arrival as arrivals
 from leadtrail.services import assigning, correcting, retracting
 from leadtrail.services.arrival import CREATED, DUPLICATE, MERGED, PARKED, Arrival
@@ -130,12 +130,18 @@ def _decide(arrived: Arrival, store: Store) -> Outcome:
             return _park(arrived, store, _WAITING[arrived.delivery.kind], waits=True)
         return _commit(arrivals.attach(arrived, lead, person), MERGED, arrived, store)
     lead = _latest(lead, person, store)
-    if person is not None and lead is not None and lead.is_open:
+    if person is not None and lead is not None and (lead.is_open or _was_of(arrived, lead)):
         proposed = _unproposed(arrived, lead, person, store)
         return _commit(arrivals.merge(arrived, lead, person, proposed), MERGED, arrived, store)
     if arrived.is_outbound:
         return _park(arrived, store, NO_LEAD_FOR_CALL, waits=True)
     return _commit(_create(arrived, person, lead.owner if lead else None), CREATED, arrived, store)
+
+
+def _was_of(arrived: Arrival, lead: Lead) -> bool:
+    """Tell whether a call that we learn late was of a lead which has been closed since."""
+    call = arrived.delivery.call
+    return call is not None and lead.received_at - BACKDATED <= call.started_at <= lead.stage_at
 
 
 def _found(known: IdentityRow, store: Store) -> tuple[Lead | None, Person | None]:

@@ -168,7 +168,7 @@ def _said(alert: Alert, events: list[Event], tellings: list[Telling], corrected_
     answers = [event for event in events if event.facts.get("level") == alert.level]
     known = [event for event in answers if event.kind == ACKNOWLEDGED]
     later = [event for event in answers if event.kind == SNOOZED]
-    was_wrong = alert.level > clocks_of.WARNING and corrected_at is not None and corrected_at >= alert.created_at
+    was_wrong = alert.level > clocks_of.WARNING and corrected_at is not None
     return Said(
         alert=alert,
         told=tuple(telling for telling in tellings if telling.level == alert.level),

@@ -25,7 +25,9 @@ MOST_AT_ONCE = 100  # of one transaction
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _TOKEN_BYTES = 32
 _AGENT_SHOWN = 120
-_PREVIEW = re.compile(r"bot\b|bot-|spider|crawler|preview|linkservice|prefetch|facebookexternalhit|headless", re.I)
+_PREVIEW = re.compile(
+    r"bot\b|bot-|spider|crawler|preview|linkservice|prefetch|opengraph|whatsapp|facebookexternalhit|headless", re.I
+)
 _PREFETCH_HEADERS = ("purpose", "sec-purpose", "x-purpose", "x-moz")
 _FOR_MANAGERS = ("manager", "director")
 

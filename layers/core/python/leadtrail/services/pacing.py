@@ -18,10 +18,11 @@ _HOUR: Final = timedelta(seconds=3601)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """No more than ``most`` messages within ``span``, wherever that span is laid."""
+    """No more than ``most`` messages in any ``span``, once there were ``beyond`` within the hour."""
 
     most: int
     span: timedelta
+    beyond: int = 0
 
 
 _PER_CHANNEL: Final[Mapping[str, tuple[Window, ...]]] = {
@@ -32,6 +33,8 @@ _PER_CHANNEL: Final[Mapping[str, tuple[Window, ...]]] = {
     "mail": (Window(60, _MINUTE),),
 }
 _PER_MEMBER: Final = Window(30, _MINUTE)
+_KEPT: Final = 6  # of a person's hour, for one list each ten minutes: nobody is left without a word for longer
+_TEN_MINUTES: Final = timedelta(minutes=10)
 # DingTalk and Feishu count the whole body: some of it is not text, and line breaks take more than a byte there.
 _BYTES: Final[Mapping[str, int]] = {
     "wecom": 4096,
@@ -48,8 +51,13 @@ def of_channel(channel: Channel) -> tuple[Window, ...]:
 
 
 def of_person(rep: Rep) -> tuple[Window, ...]:
-    """Return how many messages one person gets over one personal channel: their own hour, and the provider's minute."""
-    return Window(HOURLY if rep.hourly is None else rep.hourly, _HOUR), _PER_MEMBER
+    """Return how many messages one person gets over one personal channel: their own hour, and the provider's minute.
+
+    The last of the hour are spread over it, so that what has to wait comes as a list every ten minutes.
+    """
+    hourly = HOURLY if rep.hourly is None else rep.hourly
+    spread = (Window(1, _TEN_MINUTES, beyond=hourly - _KEPT),) if hourly > _KEPT else ()
+    return Window(hourly, _HOUR), _PER_MEMBER, *spread
 
 
 def limit_bytes(channel: Channel) -> int:
@@ -59,12 +67,20 @@ def limit_bytes(channel: Channel) -> int:
 
 def left(windows: Sequence[Window], sent: Sequence[datetime], now: datetime) -> int:
     """Return how many messages may go at ``now``, after those ``sent`` (oldest first)."""
-    return min(window.most - sum(at > now - window.span for at in sent) for window in windows)
+    return min(_left(window, sent, now) for window in windows)
+
+
+def _left(window: Window, sent: Sequence[datetime], now: datetime) -> int:
+    in_hour = sum(at > now - _HOUR for at in sent)
+    if in_hour < window.beyond:
+        return window.beyond - in_hour
+    return window.most - sum(at > now - window.span for at in sent)
 
 
 def opens(windows: Sequence[Window], sent: Sequence[datetime], now: datetime) -> datetime:
     """Return when the next message may go: ``now``, or as soon as enough of those ``sent`` are past their windows."""
-    full = [window for window in windows if len(sent) >= window.most]
+    in_hour = sum(at > now - _HOUR for at in sent)
+    full = [window for window in windows if len(sent) >= window.most and in_hour >= window.beyond]
     return max([now, *(sent[-window.most] + window.span for window in full)])
 
 

@@ -108,7 +108,7 @@ class Waiting:
         lead, person = self.store.lead_and_person(listed.lead_id, listed.person_id)
         if lead is None or not lead.is_open or lead.owner is not None or lead.team != self.team:  # others were first
             return None
-        now = self.now()
+        now = max(self.now(), lead.newest_at or self.now())  # behind the release, whatever clock wrote that
         choice = _chosen(
             lead,
             person,

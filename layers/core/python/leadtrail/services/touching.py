@@ -81,7 +81,7 @@ def report(
         company = config.company(view.stamp)
         policy = company.policy_of(lead)
         happenings = lifecycle.touch(
-            lead, _touched(said, caller, now), timing=Timing(policy, config.calendar(policy)), now=now
+            lead, _touched(said, lead, caller, now), timing=Timing(policy, config.calendar(policy)), now=now
         )
         done = Reported(lead.seq + 1, happenings[0].kind, _met(happenings))
         change = Change(
@@ -112,7 +112,8 @@ def _check(said: Report, lead: Lead, now: datetime) -> None:
         raise InvalidInputError("talk_s", "只有电话才有通话时长")
 
 
-def _touched(said: Report, caller: Caller, now: datetime) -> Happening:
+def _touched(said: Report, lead: Lead, caller: Caller, now: datetime) -> Happening:
+    now = max(now, lead.newest_at or now)  # a report comes behind what stands on the trail, whatever clock wrote that
     return touch.reported(
         kind=said.kind,
         direction=said.direction,
