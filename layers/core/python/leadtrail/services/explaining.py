@@ -29,7 +29,7 @@ LEVEL_TITLES: Final = {
     "team": "已提醒团队群",
     "pool": "已退回公海",
 }
-SEVERITIES: Final = {"owner": 1, "team": 1, "manager": 2, "director": 3, "pool": 3}
+SEVERITIES: Final = {"owner": 1, "team": 1, "manager": 2, "director": 3, "pool": 2}  # of the pool the manager hears
 STATE_TITLES: Final = {
     "running": "计时中",
     "paused": "已暂停",
