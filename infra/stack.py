@@ -39,7 +39,8 @@ from infra.schedule import Schedule
 from infra.secret import KeySecret
 from infra.table import Table
 
-GET, POST, ANY = apigateway.HttpMethod.GET, apigateway.HttpMethod.POST, apigateway.HttpMethod.ANY
+METHODS = apigateway.HttpMethod
+GET, HEAD, POST, ANY = METHODS.GET, METHODS.HEAD, METHODS.POST, METHODS.ANY
 
 READ = ("dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 # A transaction needs the rights of its parts; TransactWriteItems is not an IAM action.
@@ -211,7 +212,8 @@ class Leadtrail(Stack):
         self.api.route([GET, POST], "/webhooks/{source}", "/webhooks/{source}/{token}", to=self.webhook)
         # Who signs nothing: still far above what the forms and the call system of a company send.
         self.api.throttle("/webhooks/{source}/{token}", rate=50, burst=100)
-        self.api.route([GET, POST], "/r/{token}", to=self.link)  # POST: the buttons behind an alert's link
+        # POST: the buttons behind an alert's link. HEAD: chats that look whether a link is alive.
+        self.api.route([GET, HEAD, POST], "/r/{token}", to=self.link)
         self.api.route([GET], "/openapi.json", to=self.rest)
         self.api.route([ANY], "/{proxy+}", to=self.rest, authorizer=self.identity.authorizer)
 

@@ -145,6 +145,7 @@ def test_only_machines_links_and_the_description_pass_without_a_token(deployed: 
         "GET /webhooks/{source}/{token}": "NONE",
         "POST /webhooks/{source}/{token}": "NONE",
         "GET /r/{token}": "NONE",
+        "HEAD /r/{token}": "NONE",
         "POST /r/{token}": "NONE",
         "GET /openapi.json": "NONE",
         "ANY /{proxy+}": "JWT",

@@ -13,9 +13,11 @@ from leadtrail.domain import lead as leads_of
 from leadtrail.domain.company import Source
 from leadtrail.domain.delivery import CallRecord, Contact, Delivery
 from leadtrail.domain.identity import Identity
-from leadtrail.services import intake, watch
-from leadtrail.services.intake import PARKED
+from leadtrail.services import intake, steering, watch
+from leadtrail.services.intake import MERGED, PARKED
+from leadtrail.services.people import Caller
 from leadtrail.services.ports import Person
+from leadtrail.services.steering import Order
 from tests.builders import NINE
 from tests.memory_store import MemoryConfiguration, MemoryStore
 from tests.unit.test_clock_model import company, policy
@@ -87,3 +89,22 @@ def test_in_the_order_of_time_two_calls_answer_both_promises() -> None:
 @pytest.mark.parametrize("order", list(permutations(range(5))), ids=lambda order: "".join(map(str, order)))
 def test_whatever_comes_first_the_lead_ends_the_same(order: tuple[int, ...]) -> None:
     assert told([FIVE[index] for index in order]) == STRAIGHT
+
+
+@pytest.mark.parametrize(("minutes_ago", "outcome"), [(4, MERGED), (-4, PARKED)])
+def test_a_call_that_is_learned_after_the_end_is_of_the_lead_only_where_it_was_before_the_end(
+    minutes_ago: int, outcome: str
+) -> None:
+    current = policy(1, frozenset[date]())
+    sources = {name: Source(name, "standard", "huadong", f"source/{name}") for name in ("web", "phone")}
+    store: Any = MemoryStore()
+    config = MemoryConfiguration(replace(company(current), sources=sources), {("default", 1): current})
+    _took(FIVE[0], store, config, 0)
+    [lead] = store.projections.values()
+    boss = Caller("mgr-wang", "王芳", "manager", "huadong")
+    steering.close(Order(lead.lead_id, "客户没有预算", boss, None, NOW), "lost", store=store, config=config)
+
+    came_to = _took(call("late", "out", minutes_ago, 65), store, config, 0)
+
+    assert came_to == outcome
+    assert store.projections[lead.lead_id].status == "lost"

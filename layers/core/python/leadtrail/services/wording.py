@@ -37,7 +37,8 @@ class _Matter:
     @property
     def name(self) -> str:
         """The customer's name."""
-        return (self.person.contact.name if self.person else "") or NO_NAME
+        name = self.person.contact.name if self.person else ""
+        return name if message.harmless(name) else NO_NAME  # a name of invisible letters alone is none
 
     @property
     def phone(self) -> str:
