@@ -69,12 +69,12 @@ def play(world: LocalWorld, stack: Mapping[str, Any], sources: Mapping[str, Mapp
         _arrive(world, name, phone, now - timedelta(hours=hours))
         if answered:
             _call_back(world, phone, now - timedelta(hours=hours) + timedelta(minutes=40))
-    for number, name in enumerate(FAIR):
-        _arrive(world, name, f"1540015402{number}", now - timedelta(minutes=70 + number), source="fair")
     _pause(world, now)
     _reopen(world, now)
     corrected = _arrive(world, *CORRECTED[:2], now - timedelta(hours=CORRECTED[2]))
     _today(sources["standard"])
+    for number, name in enumerate(FAIR):
+        _arrive(world, name, f"1540015402{number}", now - timedelta(minutes=70 + number), source="fair")
     _invoke(stack, world, "sweep", {})
     _wait_until_told(world, corrected)
     _late_truth(sources["huanan"], now - timedelta(hours=CORRECTED[2]) + timedelta(minutes=25))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from console.demo_scenes import FAIR
 from tests.e2e.conftest import Client, eventually
 
 # title, number, what stands on its page
@@ -38,15 +39,21 @@ def test_each_kind_of_lead_is_there_and_its_page_explains_it_in_chinese(
     assert client.call("sunli", "GET", f"/leads/{lead['id']}/verify").json()["fold_matches"] is True
 
 
-def test_the_inbox_shows_one_list_for_the_fair_and_no_storm(client: Client) -> None:
-    def listed() -> list[dict[str, Any]]:
-        return [each for each in client.inbox() if "线索提醒汇总" in each["text"] and "展会名单响应" in each["text"]]
+def test_the_inbox_shows_the_fair_as_a_list_and_no_storm(client: Client) -> None:
+    def heard() -> list[dict[str, Any]]:
+        said = [each for each in client.inbox() if "展会名单响应" in each["text"]]
+        return said if _count(said) == len(FAIR) else []
 
-    [digest] = eventually(listed)
+    said = eventually(heard)
 
-    assert len(re.findall("展会名单响应", digest["text"])) == 8
-    minutes = [each["at"][:16] for each in client.inbox() if each["channel"] == digest["channel"]]
+    assert any("线索提醒汇总" in each["text"] for each in said)
+    assert len(said) <= 4  # one; a sweep that came while the list was still being written makes it a few
+    minutes = [each["at"][:16] for each in client.inbox() if each["channel"] == said[0]["channel"]]
     assert max(minutes.count(minute) for minute in minutes) <= 20
+
+
+def _count(said: list[dict[str, Any]]) -> int:
+    return sum(len(re.findall("展会名单响应", each["text"])) for each in said)
 
 
 def test_what_was_told_too_soon_is_taken_back_in_the_same_chat(client: Client) -> None:

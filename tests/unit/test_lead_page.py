@@ -298,6 +298,19 @@ def test_a_reopened_lead_goes_on_with_a_new_episode_without_the_closed_span() ->
     assert "重新打开" in [event["title"] for event in found["trail"]]
 
 
+def test_a_reopened_lead_still_says_why_it_was_paused_before() -> None:
+    story = Story(timing())
+    story.pause(NINE + HOUR, NINE + timedelta(minutes=30), "first_response")
+    story.sweep(NINE + HOUR)
+    story.close(NINE + 2 * HOUR)
+    story.reopen(NINE + timedelta(days=1))
+
+    found = shown(story, NINE + timedelta(days=1))
+
+    goes_on = next(c for c in found["clocks"] if (c["rule"], c["state"]) == ("first_response", "running"))
+    assert [pause["reason"] for pause in goes_on["pauses"]] == ["客户要求稍后联系", "线索关闭期间"]
+
+
 def test_an_estimated_clock_says_what_was_guessed() -> None:
     calendar = {"tz": "Asia/Shanghai", "hours": OFFICE, "published": [2025]}
     story = Story(timing(calendar=calendar))

@@ -99,6 +99,7 @@ def of_lead(
         _entry(
             clock,
             [event for event in known if _is_of(clock, event.facts.get("rule"), event.facts.get("episode"))],
+            [event for event in known if event.kind == "clock.paused" and event.facts["rule"] == clock.rule],
             [alert for alert in alerts if _is_of(clock, alert.rule, alert.episode)],
             [telling for telling in tellings if _is_of(clock, telling.rule, telling.episode)],
         )
@@ -122,14 +123,16 @@ def _is_of(clock: Clock, rule: object, episode: object) -> bool:
     return (rule, episode) == (clock.rule, clock.episode)
 
 
-def _entry(clock: Clock, events: list[Event], alerts: list[Alert], tellings: list[Telling]) -> Entry:
+def _entry(
+    clock: Clock, events: list[Event], pausing: list[Event], alerts: list[Alert], tellings: list[Telling]
+) -> Entry:
     breaches = [event.occurred_at for event in events if event.kind == "clock.breached"]
     was_wrong = bool(breaches) and clock.breached_at is None
     corrected_at = _put_right(events) if was_wrong else None
     return Entry(
         clock=clock,
         events=tuple(events),
-        paused=_paused(clock, events),
+        paused=_paused(clock, events, pausing),
         rebased=tuple(_rebased(event) for event in events if event.kind == "clock.rebased"),
         said=tuple(_said(alert, events, tellings, corrected_at) for alert in alerts),
         corrected_at=corrected_at,
@@ -144,10 +147,14 @@ def _put_right(events: list[Event]) -> datetime | None:
     return max(retracted or (event.recorded_at for event in events if event.kind in kinds), default=None)
 
 
-def _paused(clock: Clock, events: list[Event]) -> tuple[Paused, ...]:
-    pausing = [event for event in events if event.kind == "clock.paused"]
+def _paused(clock: Clock, events: list[Event], pausing: list[Event]) -> tuple[Paused, ...]:
+    """Return the pauses of a clock with their reasons; one that goes on for another brought that one's along."""
     began = next((event for event in events if event.kind == "clock.started"), None)
-    return tuple(Paused(since, until, _why(since, until, pausing, began)) for since, until in clock.pauses)
+    brought = {event.occurred_at: str(event.facts["reason"]) for event in pausing}
+    own = [event for event in pausing if event in events]
+    return tuple(
+        Paused(since, until, brought.get(since) or _why(since, until, own, began)) for since, until in clock.pauses
+    )
 
 
 def _why(since: datetime, until: datetime, pausing: list[Event], began: Event | None) -> str:
