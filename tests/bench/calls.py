@@ -103,17 +103,18 @@ def _sweep(company: Stand, open_leads: int, waking: int) -> list[Figure]:
 
 
 def _dispatch() -> list[Figure]:
-    found = {messages: _dispatched(messages) for messages in (0, 1, 6)}
-    each, rest = divmod(len(found[6].calls) - len(found[1].calls), 5)
+    found = {messages: _dispatched(messages) for messages in (0, 1, 5, 6)}
+    each, rest = divmod(len(found[5].calls) - len(found[1].calls), 4)
     if rest:
-        raise RuntimeError(f"messages cost differently: {found[1].words}; {found[6].words}")
+        raise RuntimeError(f"messages cost differently: {found[1].words}; {found[5].words}")
     return [
         Figure(
             "dispatch, each message",
             "-",
             str(each),
-            f"a run with 6 messages ({len(found[6].calls)} calls: {found[6].words}) less one with 1, over 5",
+            f"a run with 5 messages ({len(found[5].calls)} calls: {found[5].words}) less one with 1, over 4",
         ),
+        _figure("dispatch, six messages, which are one list", found[6], None),
         _figure("dispatch, a channel with nothing due", found[0], None),
     ]
 
