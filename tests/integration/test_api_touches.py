@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from leadtrail.services import watch
 from leadtrail.services.ports import Change, Committed, ConflictError
 from tests.integration.conftest import TestWorld, TimeTravel
 from tests.integration.people import Reply, arrive, ask
@@ -218,3 +219,17 @@ def test_a_touch_costs_two_calls_three_with_a_note_and_a_repetition_one(
 def test_a_touch_on_an_unknown_lead_is_not_found(world: TestWorld, clock: TimeTravel) -> None:
     for lead_id in ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "nothing", "LEAD%23x"):
         assert report(lead_id, said(clock())).status == 404
+
+
+def test_what_a_person_types_in_corrects_no_breach_whatever_clock_wrote_the_breach(
+    world: TestWorld, clock: TimeTravel
+) -> None:
+    lead_id = arrive(world)
+    ahead = clock() + timedelta(hours=3)
+    watch.sweep(store=world.store, config=world.config, now=ahead)
+
+    report(lead_id, said(clock()))
+
+    clocks = {item["rule"]: item for item in ask("GET", f"/leads/{lead_id}/clocks").body["items"]}
+    assert clocks["first_response"]["state"] == "breached"
+    assert clocks["first_response"]["met_at"] is not None

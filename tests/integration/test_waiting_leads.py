@@ -490,3 +490,19 @@ def test_a_mistake_on_the_command_line_changes_nothing(
     assert status == 1
     assert said in text
     assert office.listed() == waiting
+
+
+def test_a_lead_that_was_released_by_a_clock_ahead_of_ours_gets_its_owner_behind_that(
+    world: TestWorld, clock: TimeTravel
+) -> None:
+    lead_id = arrive(world)
+    lead = world.store.lead(lead_id)
+    assert lead is not None
+    released = lifecycle.release(lead, clock() + timedelta(hours=2), why="pool")
+    world.store.commit(Change(lead_id, clock() + timedelta(hours=2), lead=lead, happenings=(released,)))
+
+    handover.assign_every_waiting(store=world.store, config=world.config, now=world.now)
+
+    after = world.store.lead(lead_id)
+    assert after is not None
+    assert after.owner not in (None, lead.owner)
