@@ -92,8 +92,9 @@ def test_a_lead_that_nobody_answers_within_ten_seconds_is_one_alert(client: Clie
 
     assert len([seen for seen in client.inbox() if "十秒无人理" in seen["text"]]) == len(alerts) == 1
     assert "138****0001" in alerts[0]["text"]
-    assert alerts[0]["bot"] == "wecom"
     lead = lead_of(client, "13811110001")
+    owner = {"rep-zhang": "张三", "rep-li": "李四"}[lead["owner"]]
+    assert (alerts[0]["bot"], alerts[0]["audience"]) == ("wecom-app", owner)  # the owner's own phone
     assert lead["risk"] == ["超时未响应"]
     assert client.call("wangfang", "GET", "/leads", params={"late": "true"}).json()["items"]
 
